@@ -1,0 +1,7 @@
+"""python -m miniml is the miniml command."""
+
+import sys
+
+from miniml.cli import main
+
+sys.exit(main())

@@ -1,0 +1,45 @@
+"""The `miniml` command: parse, dispatch, and turn errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+
+from miniml import __version__
+from miniml.cli import board_commands, codegen_commands, model_commands
+from miniml.errors import MiniMLError
+
+EXIT_CODES = "exit codes: 0 pass, 1 fail, 2 usage, 3 no board, 4 infrastructure"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; each group of commands registers its own."""
+    parser = argparse.ArgumentParser(
+        prog="miniml",
+        description="Train, quantize and prove small neural networks on microcontrollers.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=f"miniml {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show a traceback on errors")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    model_commands.register(commands)
+    codegen_commands.register(commands)
+    board_commands.register(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except MiniMLError as error:
+        if arguments.debug:
+            traceback.print_exc()
+        print(f"miniml: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("miniml: interrupted", file=sys.stderr)
+        return 130

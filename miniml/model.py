@@ -1,0 +1,242 @@
+"""QuantizedModel: the one intermediate representation between training and C.
+
+Immutable, complete (whoever holds it needs nothing else to run, cost or generate
+the model) and saved as canonical JSON: sorted keys, no spaces, floats as the
+shortest decimal that reads back to the same binary64. ModelId is the SHA-256 of
+those bytes without the fields that only describe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miniml.errors import ModelError
+
+FORMAT = "miniml.model/1"
+# Raise it whenever the same weights may give other bytes on a device.
+GENERATOR_VERSION = 1
+
+Activation = Literal["relu", "linear", "sigmoid", "tanh"]
+Int8Array = NDArray[np.int8]
+Int32Array = NDArray[np.int32]
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class DenseLayer:
+    """One fully connected int8 layer; n_outputs rows of n_inputs weights.
+
+    Attributes:
+        weights: int8, (n_outputs, n_inputs), in [-127, 127].
+        bias: int32, (n_outputs,), at scale input_scale * weight_scales[row].
+        weight_scales: float64, (n_outputs,); all equal when quantized per_layer.
+        multipliers: int32, (n_outputs,), in [2^30, 2^31).
+        shifts: int8, (n_outputs,), in [-31, 30]; positive is a left shift.
+        input_scale: real value of one step of the layer's input.
+        output_scale: real value of one step of what the accumulator is
+            requantized to (before the table, if there is one).
+        activation: "relu", "linear", "sigmoid" or "tanh".
+        activation_min, activation_max: clamp after requantization.
+        table: int8, (256,), indexed by value + 128; None unless sigmoid or tanh.
+            Its output has scale 1/127.
+    """
+
+    weights: Int8Array
+    bias: Int32Array
+    weight_scales: Float64Array
+    multipliers: Int32Array
+    shifts: Int8Array
+    input_scale: float
+    output_scale: float
+    activation: Activation
+    activation_min: int
+    activation_max: int
+    table: Int8Array | None = None
+
+    @property
+    def n_inputs(self) -> int:
+        return int(self.weights.shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        return int(self.weights.shape[0])
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return int(self.weights.size)
+
+
+@dataclass(frozen=True, eq=False)
+class InputQuantizer:
+    """Float features to int8, the scaler folded in.
+
+    q = clamp(round_half_away(x * inv_scale + offset), input_min, 127), every step
+    IEEE binary32 (docs/QUANTIZATION.md, "Float input").
+
+    Attributes:
+        inv_scale, offset: float32, (n_inputs,).
+        input_min: -127, or 0 where the input range was declared as [0, 127].
+    """
+
+    inv_scale: Float32Array
+    offset: Float32Array
+    input_min: int = -127
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedModel:
+    """A quantized network, ready to run, cost or generate.
+
+    Attributes:
+        name: a C identifier in lower case; prefix of every generated symbol.
+        task: "classification" or "regression".
+        features: one name a column, in input order.
+        labels: class names by output index; empty for regression.
+        input: how float features become int8.
+        layers: at least one.
+        output_scale: real value of one step of the last layer's output, (n_outputs,)
+            float64: the target's scaler is folded in for regression.
+        output_offset: added after output_scale, (n_outputs,) float64.
+        softmax: probabilities are softmax(dequantized outputs); the device only
+            needs argmax.
+    """
+
+    name: str
+    task: Literal["classification", "regression"]
+    features: tuple[str, ...]
+    labels: tuple[str, ...]
+    input: InputQuantizer
+    layers: tuple[DenseLayer, ...]
+    output_scale: Float64Array
+    output_offset: Float64Array
+    softmax: bool = False
+
+    @property
+    def n_inputs(self) -> int:
+        return self.layers[0].n_inputs
+
+    @property
+    def n_outputs(self) -> int:
+        return self.layers[-1].n_outputs
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Inputs, then outputs of each layer: (64, 32, 16, 10)."""
+        return (self.n_inputs, *(layer.n_outputs for layer in self.layers))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def model_id(self) -> str:
+        """64 hex digits: SHA-256 over weights, quantization and generator version."""
+        content = to_dict(self)
+        for descriptive in ("name", "features", "labels"):
+            del content[descriptive]
+        content["generator"] = GENERATOR_VERSION
+        return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one byte string for a value: sorted keys, no spaces, UTF-8, no NaN."""
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode("utf-8")
+
+
+def to_dict(model: QuantizedModel) -> dict[str, Any]:
+    """Plain JSON types; `from_dict` is the inverse, bit for bit."""
+    return {
+        "format": FORMAT,
+        "name": model.name,
+        "task": model.task,
+        "features": list(model.features),
+        "labels": list(model.labels),
+        "softmax": model.softmax,
+        "input": {
+            "inv_scale": [float(v) for v in model.input.inv_scale],
+            "offset": [float(v) for v in model.input.offset],
+            "input_min": model.input.input_min,
+        },
+        "output": {
+            "scale": [float(v) for v in model.output_scale],
+            "offset": [float(v) for v in model.output_offset],
+        },
+        "layers": [_layer_to_dict(layer) for layer in model.layers],
+    }
+
+
+def _layer_to_dict(layer: DenseLayer) -> dict[str, Any]:
+    return {
+        "kind": "dense",
+        "weights": layer.weights.tolist(),
+        "bias": layer.bias.tolist(),
+        "weight_scales": layer.weight_scales.tolist(),
+        "multipliers": layer.multipliers.tolist(),
+        "shifts": layer.shifts.tolist(),
+        "input_scale": layer.input_scale,
+        "output_scale": layer.output_scale,
+        "activation": layer.activation,
+        "activation_min": layer.activation_min,
+        "activation_max": layer.activation_max,
+        "table": None if layer.table is None else layer.table.tolist(),
+    }
+
+
+def from_dict(content: dict[str, Any]) -> QuantizedModel:
+    """Rebuild a model.
+
+    Raises:
+        ModelError: another format version, or a field that is missing or malformed.
+    """
+    found = content.get("format")
+    if found != FORMAT:
+        raise ModelError(f"model format is {found!r}, this version reads {FORMAT!r}: retrain")
+    try:
+        return QuantizedModel(
+            name=content["name"],
+            task=content["task"],
+            features=tuple(content["features"]),
+            labels=tuple(content["labels"]),
+            softmax=bool(content["softmax"]),
+            input=InputQuantizer(
+                inv_scale=np.array(content["input"]["inv_scale"], np.float32),
+                offset=np.array(content["input"]["offset"], np.float32),
+                input_min=int(content["input"]["input_min"]),
+            ),
+            layers=tuple(_layer_from_dict(layer) for layer in content["layers"]),
+            output_scale=np.array(content["output"]["scale"], np.float64),
+            output_offset=np.array(content["output"]["offset"], np.float64),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ModelError(f"model JSON is damaged ({error}): retrain") from error
+
+
+def _layer_from_dict(content: dict[str, Any]) -> DenseLayer:
+    if content["kind"] != "dense":
+        raise ModelError(f"layer kind {content['kind']!r} is unknown to this version")
+    table = content["table"]
+    return DenseLayer(
+        weights=np.array(content["weights"], np.int8),
+        bias=np.array(content["bias"], np.int32),
+        weight_scales=np.array(content["weight_scales"], np.float64),
+        multipliers=np.array(content["multipliers"], np.int32),
+        shifts=np.array(content["shifts"], np.int8),
+        input_scale=float(content["input_scale"]),
+        output_scale=float(content["output_scale"]),
+        activation=content["activation"],
+        activation_min=int(content["activation_min"]),
+        activation_max=int(content["activation_max"]),
+        table=None if table is None else np.array(table, np.int8),
+    )

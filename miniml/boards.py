@@ -1,0 +1,264 @@
+"""The boards of a project: boards.ini, then boards.local.ini, checked and typed.
+
+A section is a PlatformIO environment; docs/BOARDS.md describes every key. Only the standard
+library is used, so that the build hook and `miniml --help` stay cheap.
+"""
+
+from __future__ import annotations
+
+import configparser
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from miniml.errors import SettingsError
+
+BOARDS_FILE = "boards.ini"
+LOCAL_FILE = "boards.local.ini"
+
+CORES = ("avr", "cortex-m4", "cortex-m0plus")
+MODES = ("int8",)
+RESETS = ("dtr", "none", "touch1200", "verb")
+FLASH_METHODS = ("avrdude", "stm32flash", "uf2", "pio")
+SIMULATORS = ("atmega328p", "stm32f405", "rp2040")
+BOOTLOADERS = ("optiboot", "atmegaboot")
+
+
+@dataclass(frozen=True)
+class Board:
+    """One section of boards.ini; a field a key (docs/BOARDS.md).
+
+    Attributes:
+        name: the section, which is also the PlatformIO environment.
+        title: what a person calls it.
+        core: "avr", "cortex-m4" or "cortex-m0plus"; picks the cost model.
+        mode: the backend that generates the header.
+        clock_hz: core clock in Hz.
+        flash_bytes: room for the program, in bytes.
+        sram_bytes: SRAM in bytes.
+        link_stream: the Arduino stream that the link talks on.
+        link_baud: rate of that stream, in baud.
+        reset: what resets the board: opening the port (dtr), nothing, a 1200-baud touch
+            or the RESET request of the link (verb).
+        reset_settle_ms: how long the board stays deaf after a reset, in ms.
+        port_dtr, port_rts: levels of the modem lines while the port is open.
+        flash_method: the strategy of miniml.hil.flash.
+        flash_baud: rate of the bootloader, in baud; None where it has none.
+        flash_parity: parity of a real STM32's ROM loader, as stm32flash -m wants it.
+        flash_sequence: stm32flash's -i: how DTR and RTS drive NRST and BOOT0; may be empty.
+        usb_ids: (vendor, product) of its USB adapters.
+        port: serial port of this board on this bench; empty: look for usb_ids.
+        usb_serial: USB serial number on this bench; empty: any.
+        simulator: which simulated board stands in for it; empty: none.
+        simulator_bootloader: what waits in the simulated flash; empty: the chip's own.
+    """
+
+    name: str
+    title: str
+    core: str
+    mode: str
+    clock_hz: int
+    flash_bytes: int
+    sram_bytes: int
+    link_stream: str
+    link_baud: int
+    reset: str
+    flash_method: str
+    reset_settle_ms: int = 0
+    port_dtr: bool = True
+    port_rts: bool = True
+    flash_baud: int | None = None
+    flash_parity: str = "8e1"
+    flash_sequence: str = ""
+    usb_ids: tuple[tuple[int, int], ...] = ()
+    port: str = ""
+    usb_serial: str = ""
+    simulator: str = ""
+    simulator_bootloader: str = ""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _identifier(value: str) -> str:
+    # A C++ expression such as Serial1 goes into the generated header as it is.
+    if not re.fullmatch(r"[A-Za-z_]\w*", value):
+        raise ValueError("must be the name of an Arduino stream, such as Serial")
+    return value
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if not re.fullmatch(r"[0-9]+", value) or not low <= int(value) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return read
+
+
+def _choice(valid: Iterable[str]) -> Callable[[str], str]:
+    names = tuple(valid)
+
+    def read(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"must be one of {', '.join(names)}{_nearest(value, names)}")
+        return value
+
+    return read
+
+
+def _level(value: str) -> bool:
+    if value not in ("on", "off"):
+        raise ValueError("must be on or off")
+    return value == "on"
+
+
+def _usb_ids(value: str) -> tuple[tuple[int, int], ...]:
+    found = []
+    for word in value.split():
+        match = re.fullmatch(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})", word)
+        if match is None:
+            raise ValueError(f"must be vendor:product in hex, such as 2341:0043, not {word!r}")
+        found.append((int(match[1], 16), int(match[2], 16)))
+    return tuple(found)
+
+
+def _sequence(value: str) -> str:
+    if not re.fullmatch(r"[-a-z0-9,&:]*", value):
+        raise ValueError("must be an argument of stm32flash -i, such as rts,-dtr,dtr")
+    return value
+
+
+# What reads each key. Ranges: sram of an ATtiny to flash of a large MCU; baud rates that
+# a serial port can be asked for.
+_READERS: Mapping[str, Callable[[str], object]] = {
+    "title": _text,
+    "core": _choice(CORES),
+    "mode": _choice(MODES),
+    "clock_hz": _integer(1_000_000, 1_000_000_000),
+    "flash_bytes": _integer(1024, 1 << 28),
+    "sram_bytes": _integer(128, 1 << 26),
+    "link_stream": _identifier,
+    "link_baud": _integer(1200, 4_000_000),
+    "reset": _choice(RESETS),
+    "reset_settle_ms": _integer(0, 30_000),
+    "port_dtr": _level,
+    "port_rts": _level,
+    "flash_method": _choice(FLASH_METHODS),
+    "flash_baud": _integer(1200, 4_000_000),
+    "flash_parity": _choice(("8e1", "8n1", "8o1")),
+    "flash_sequence": _sequence,
+    "usb_ids": _usb_ids,
+    "port": _text,
+    "usb_serial": _text,
+    "simulator": _choice(("", *SIMULATORS)),
+    "simulator_bootloader": _choice(("", *BOOTLOADERS)),
+}
+_REQUIRED = (
+    "title",
+    "core",
+    "mode",
+    "clock_hz",
+    "flash_bytes",
+    "sram_bytes",
+    "link_stream",
+    "link_baud",
+    "reset",
+    "flash_method",
+)
+
+
+def load_boards(project_dir: Path) -> dict[str, Board]:
+    """Every board of a project by name, in the order of the files.
+
+    boards.local.ini may change keys of a board and add boards; boards.ini must be there.
+
+    Raises:
+        SettingsError: a file that can't be read, or a wrong section, key or value; the
+            message names file, section and key, and the nearest valid name.
+    """
+    main, local = project_dir / BOARDS_FILE, project_dir / LOCAL_FILE
+    if not main.is_file():
+        raise SettingsError(f"{main} is missing: run inside a MiniML project")
+    values: dict[str, dict[str, object]] = {}
+    origin: dict[str, Path] = {}
+    for file in (main, local):
+        if file.is_file():
+            for section, keys in _read(file).items():
+                values.setdefault(section, {}).update(keys)
+                origin.setdefault(section, file)
+    if not values:
+        raise SettingsError(f"{main} has no section: add one for each PlatformIO environment")
+    return {name: _board(name, keys, origin[name]) for name, keys in values.items()}
+
+
+def pick_board(boards: Mapping[str, Board], name: str) -> Board:
+    """The board of that name.
+
+    Raises:
+        SettingsError: there is none; names the nearest one.
+    """
+    if name not in boards:
+        known = tuple(boards)
+        raise SettingsError(
+            f"unknown board {name!r}: {BOARDS_FILE} has {', '.join(known)}{_nearest(name, known)}"
+        )
+    return boards[name]
+
+
+def _read(file: Path) -> dict[str, dict[str, object]]:
+    parser = configparser.ConfigParser(interpolation=None, default_section="\n")
+    try:
+        parser.read_string(file.read_text(encoding="utf-8"), source=str(file))
+    except OSError as error:
+        raise SettingsError(f"can't read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is not UTF-8 text (byte {error.start})") from error
+    except configparser.Error as error:
+        raise SettingsError(f"{file}: {' '.join(str(error.message).split())}") from error
+    found: dict[str, dict[str, object]] = {}
+    for section in parser.sections():
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_]{0,31}", section):
+            raise SettingsError(
+                f"{file}, [{section}]: a board is named by its PlatformIO environment, at most "
+                "32 lower-case letters, digits and underscores"
+            )
+        found[section] = {
+            key: _value(file, section, key, text.strip()) for key, text in parser.items(section)
+        }
+    return found
+
+
+def _value(file: Path, section: str, key: str, text: str) -> object:
+    if key not in _READERS:
+        raise SettingsError(f"{file}, [{section}]: unknown key {key!r}{_nearest(key, _READERS)}")
+    if key in _REQUIRED and not text:
+        raise SettingsError(f"{file}, [{section}] {key}: is empty")
+    try:
+        return _READERS[key](text)
+    except ValueError as error:
+        raise SettingsError(f"{file}, [{section}] {key} = {text}: {error}") from error
+
+
+def _board(name: str, keys: Mapping[str, object], file: Path) -> Board:
+    for key in _REQUIRED:
+        if key not in keys:
+            raise SettingsError(f"{file}, [{name}]: key {key!r} is missing")
+    board = Board(name=name, **keys)  # type: ignore[arg-type]  # _READERS made each type
+    if board.flash_method in ("avrdude", "stm32flash") and board.flash_baud is None:
+        raise SettingsError(
+            f"{file}, [{name}]: key 'flash_baud' is missing; {board.flash_method} needs it"
+        )
+    if board.simulator_bootloader and board.simulator != "atmega328p":
+        raise SettingsError(
+            f"{file}, [{name}] simulator_bootloader: only simulator = atmega328p has one"
+        )
+    return board
+
+
+def _nearest(name: str, valid: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(valid), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,1 @@
+"""What PlatformIO and make load: the build hook, the set-up, the offline kit."""

@@ -16,11 +16,12 @@ const uint32_t kGpioA = 0x40020000, kMode = 0x00, kAlternateHigh = 0x24, kPull =
 const uint32_t kStatus = 0x40011000, kData = 0x40011004, kBaud = 0x40011008, kControl1 = 0x4001100C;
 const uint32_t kReadable = 1u << 5, kIdle = 1u << 6, kWritable = 1u << 7;
 const uint32_t kEnable = 1u << 13, kTransmit = 1u << 3, kReceive = 1u << 2;
-const uint32_t kApb2Clock = 84000000;
 
 } // namespace
 
 extern "C" {
+
+extern uint32_t SystemCoreClock;
 
 void chip_uart_begin(uint32_t baud) {
   reg(kAhb1Enable) |= 1u;      // GPIOA
@@ -29,8 +30,10 @@ void chip_uart_begin(uint32_t baud) {
   reg(kGpioA + kMode) = (reg(kGpioA + kMode) & ~(0xFu << 18)) | (0xAu << 18);
   reg(kGpioA + kAlternateHigh) = (reg(kGpioA + kAlternateHigh) & ~(0xFFu << 4)) | (0x77u << 4);
   reg(kControl1) = 0;
-  // Oversampling by 16: the register holds clock/baud, rounded.
-  reg(kBaud) = (kApb2Clock + baud / 2) / baud;
+  // Oversampling by 16: the register holds APB2 clock / baud, rounded; at 168 MHz the bus
+  // runs at half the core's clock (chip_clock_begin).
+  const uint32_t clock = SystemCoreClock == 168000000 ? 84000000 : SystemCoreClock;
+  reg(kBaud) = (clock + baud / 2) / baud;
   reg(kControl1) = kEnable | kTransmit | kReceive;
 }
 

@@ -8,6 +8,7 @@
 #include <simavr/sim_core.h>
 
 #define MCUSR 0x54
+#define SMCR 0x53
 #define INTERRUPT_ENTRY_CYCLES 4 /* DS40002061B 7.7.1: "four clock cycles minimum" */
 #define WAKE_UP_CYCLES 4         /* same: "increased by four clock cycles" when asleep */
 
@@ -98,7 +99,9 @@ static void step(avr_t *avr) {
   avr_flashaddr_t pc = avr->pc;
   if (avr->state == cpu_Running)
     pc = avr_run_one(avr);
-  if (avr->state != cpu_Running && avr->state != cpu_Sleeping)
+  if (avr->state == cpu_Sleeping && !(avr->data[SMCR] & 1))
+    avr->state = cpu_Running; /* SE is 0: SLEEP does nothing (10.11.1) */
+  else if (avr->state != cpu_Running && avr->state != cpu_Sleeping)
     avr->state = cpu_Running; /* libsimavr "crashed": silicon goes on, status tells the fault */
   avr->pc = pc;
   avr_cycle_count_t next_event = avr_cycle_timer_process(avr);

@@ -12,7 +12,7 @@ struct miniml_timer_registers {
   uint16_t prescales[8];
 };
 
-/* DS40002061B 30 "Register Summary"; clock selects: tables 15-9, 16-5, 18-9. */
+/* DS40002061B "Register Summary"; clock selects: tables 15-9, 16-5, 18-9. */
 static const struct miniml_timer_registers registers[3] = {
     {0x44, 0x45, 0x46, 0x47, 0x48, 0, 0x6e, 0x35, false, {0, 1, 8, 64, 256, 1024, 0, 0}},
     {0x80, 0x81, 0x84, 0x88, 0x8a, 0x86, 0x6f, 0x36, true, {0, 1, 8, 64, 256, 1024, 0, 0}},

@@ -40,20 +40,20 @@ uint32_t miniml_uart_baud(const struct miniml_uart *uart) {
   return MINIML_CLOCK_HZ / cycles_per_bit(uart);
 }
 
-static void send_to_partner(struct miniml_uart *uart, uint8_t byte) {
+static void send_to_partner(struct miniml_uart *uart, uint8_t byte, avr_cycle_count_t end) {
   struct miniml_line_byte heard[MINIML_LINE_MAX];
   double ours = cycles_per_bit(uart), theirs = partner_bit(uart);
   int count = miniml_line_hear(byte, ours, theirs, 16, heard);
+  uart->transmitted++;
+  uart->last_activity = end;
   for (int i = 0; i < count; i++)
     uart->transmit(uart->context, heard[i].byte);
-  uart->transmitted++;
-  uart->last_activity = uart->core->avr->cycle;
 }
 
 static avr_cycle_count_t frame_sent(avr_t *avr, avr_cycle_count_t when, void *parameter) {
   struct miniml_uart *uart = parameter;
   (void)avr;
-  send_to_partner(uart, uart->shift_out);
+  send_to_partner(uart, uart->shift_out, when);
   miniml_core_kick(uart->core);
   if (*status(uart) & UDRE) {
     uart->shifting = false;

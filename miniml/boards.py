@@ -211,6 +211,7 @@ def pick_board(boards: Mapping[str, Board], name: str) -> Board:
 
 def _read(file: Path) -> dict[str, dict[str, object]]:
     parser = configparser.ConfigParser(interpolation=None, default_section="\n")
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # report keys as typed
     try:
         parser.read_string(file.read_text(encoding="utf-8"), source=str(file))
     except OSError as error:
@@ -221,10 +222,10 @@ def _read(file: Path) -> dict[str, dict[str, object]]:
         raise SettingsError(f"{file}: {' '.join(str(error.message).split())}") from error
     found: dict[str, dict[str, object]] = {}
     for section in parser.sections():
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_]{0,31}", section):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", section):
             raise SettingsError(
                 f"{file}, [{section}]: a board is named by its PlatformIO environment, at most "
-                "32 lower-case letters, digits and underscores"
+                "32 letters, digits, underscores and hyphens"
             )
         found[section] = {
             key: _value(file, section, key, text.strip()) for key, text in parser.items(section)

@@ -1,0 +1,59 @@
+/* MiniML: exact int8 inference. The arithmetic is docs/QUANTIZATION.md; models are headers
+ * that `miniml generate` writes. */
+#ifndef MINIML_H
+#define MINIML_H
+
+#include <stdint.h>
+
+#include "miniml_flash.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Measured and foretold functions keep their own body, whatever the link-time optimizer does. */
+#define MINIML_NOINLINE __attribute__((noinline))
+/* A model's header may be included where only some of its functions are called. */
+#define MINIML_UNUSED __attribute__((unused))
+
+/* One fully connected layer. The struct and everything it points to lie in flash. */
+typedef struct {
+  const int8_t *weights;      /* n_outputs rows of n_inputs, in [-127, 127] */
+  const int32_t *bias;        /* n_outputs, at the accumulator's scale */
+  const int32_t *multipliers; /* n_outputs, in [2^30, 2^31) */
+  const int8_t *shifts;       /* n_outputs, in [-31, 30]; positive is a left shift */
+  const int8_t *table;        /* 256 values indexed by value + 128, or 0: no table */
+  uint16_t n_inputs;
+  uint16_t n_outputs;
+  int8_t activation_min;
+  int8_t activation_max;
+} miniml_dense_layer;
+
+/* Run one layer: layer in flash, in[n_inputs] in [-127, 127], out[n_outputs]; no overlap. */
+void miniml_dense_run(const miniml_dense_layer *layer, const int8_t *in, int8_t *out);
+
+/* Run n_layers layers. in[] holds any int8 and is clamped to input_min (so that -128 never
+ * reaches a kernel). scratch_a and scratch_b must each hold the widest of the clamped input
+ * and every layer. Returns the last layer's output, in one of the two. */
+const int8_t *miniml_run_layers(const miniml_dense_layer *layers, uint8_t n_layers,
+                                const int8_t *in, int8_t input_min, int8_t *scratch_a,
+                                int8_t *scratch_b);
+
+/* acc * multiplier * 2^(shift - 31), rounded twice (gemmlowp, the default of CMSIS-NN). */
+int32_t miniml_requantize(int32_t acc, int32_t multiplier, int8_t shift);
+
+/* round_half_away(x * inv_scale + offset) clamped to [input_min, 127], each step in binary32;
+ * NaN becomes 0. */
+int8_t miniml_quantize_input(float x, float inv_scale, float offset, int8_t input_min);
+
+/* value * scale + offset, each step in binary32. */
+float miniml_dequantize_output(int8_t value, float scale, float offset);
+
+/* Index of the largest value, the lowest on a tie; n >= 1. */
+uint16_t miniml_argmax(const int8_t *values, uint16_t n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,49 @@
+"""PlatformIO pre: script: the model's header is up to date before anything compiles.
+
+Standard library only. Training, quantizing and generating happen in a process of their own
+(`python -m miniml.build`), and not even that is started where a stamp says that nothing
+has changed. docs/BUILD_HOOK.md describes the options.
+"""
+
+import os
+import sys
+from inspect import currentframe
+from pathlib import Path
+
+from miniml_hook import interpreter, options, stamp, targets
+from SCons.Script import ARGUMENTS, COMMAND_LINE_TARGETS
+
+Import("env")
+
+# SCons runs this text without a __file__.
+hook_file = Path(currentframe().f_code.co_filename)
+choices = options.read_options(env)
+# Also an IDE that only asks for include paths needs this one.
+env.AppendUnique(CPPPATH=[str(choices.out_dir)])
+
+
+def generate():
+    """Bring the headers up to date, or end the build with one line."""
+    arguments = choices.arguments()
+    key = stamp.key_of(arguments, ["CI" if os.environ.get("CI") else ""])
+    if stamp.is_current(stamp.read_stamp(choices.out_dir), key, choices.out_dir):
+        return
+    text = interpreter.run_package(
+        interpreter.candidates(choices.project_dir, choices.python, env.subst("$PYTHONEXE")),
+        hook_file.resolve().parent.parent,
+        [*arguments, "--key", key, *(["--progress"] if int(ARGUMENTS.get("ISATTY", 0)) else [])],
+        choices.install,
+    )
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+if targets.compiles(COMMAND_LINE_TARGETS) and not env.IsCleanTarget():
+    try:
+        options.check(choices)
+        generate()
+    except interpreter.HookError as error:
+        sys.stderr.write(f"Error: MiniML: {error}\n")
+        env.Exit(1)
+    except SystemExit:
+        env.Exit(1)

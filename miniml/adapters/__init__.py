@@ -1,0 +1,1 @@
+"""Backends: each module turns a QuantizedModel into C text for one way of computing it."""

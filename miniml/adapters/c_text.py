@@ -1,0 +1,82 @@
+"""How values become C: names, numbers and tables that read as if written by hand."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from miniml.errors import ModelError
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+# C99 and C++11 keywords that match _NAME, and the library's own prefix.
+_RESERVED = frozenset(
+    "alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl "
+    "const constexpr const_cast continue decltype default delete do double dynamic_cast else "
+    "enum explicit export extern false float for friend goto if inline int long mutable "
+    "namespace new noexcept not not_eq nullptr operator or or_eq private protected public "
+    "register reinterpret_cast restrict return short signed sizeof static static_assert "
+    "static_cast struct switch template this thread_local throw true try typedef typeid "
+    "typename union unsigned using virtual void volatile wchar_t while xor xor_eq miniml".split()
+)
+
+
+def check_name(name: str) -> str:
+    """The model's name, if it can prefix C symbols.
+
+    Raises:
+        ModelError: not `[a-z][a-z0-9_]{0,31}`, a C or C++ keyword, or `miniml`.
+    """
+    if not _NAME.fullmatch(name):
+        raise ModelError(
+            f"model name {name!r} can't prefix C symbols: use a lower-case letter, then up to "
+            "31 lower-case letters, digits or underscores"
+        )
+    if name in _RESERVED:
+        raise ModelError(f"model name {name!r} is reserved in C or C++: choose another")
+    return name
+
+
+def integers(values: Iterable[int]) -> str:
+    """Comma-separated integers in lines of at most 96 columns, indented by two."""
+    return _lines(str(int(value)) for value in values)
+
+
+def floats(values: Iterable[float]) -> str:
+    """binary32 literals that read back to the same bits."""
+    return _lines(float_literal(value) for value in values)
+
+
+def float_literal(value: float) -> str:
+    """The shortest decimal of a binary32 value, with a point and an f."""
+    text = str(np.float32(value))
+    return (text if "." in text or "e" in text else text + ".0") + "f"
+
+
+def _lines(items: Iterable[str]) -> str:
+    return textwrap.fill(
+        ", ".join(items), width=98, initial_indent="    ", subsequent_indent="    "
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("miniml", "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(integers=integers, floats=floats, float_literal=float_literal)
+    return environment
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template of miniml/templates."""
+    return _environment().get_template(template).render(**values)

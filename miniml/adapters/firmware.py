@@ -1,0 +1,17 @@
+"""`miniml_firmware.h`: which model and which board this build is for."""
+
+from __future__ import annotations
+
+from miniml.adapters.c_text import check_name, render
+from miniml.boards import Board
+from miniml.model import QuantizedModel
+
+
+def generate(model: QuantizedModel, board: Board) -> str:
+    """The text of `miniml_firmware.h`, the one header that the sketch includes.
+
+    Raises:
+        ModelError: the model's name can't prefix C symbols.
+    """
+    name = check_name(model.name)
+    return render("firmware.h.j2", name=name, upper=name.upper(), board=board)

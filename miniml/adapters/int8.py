@@ -1,0 +1,31 @@
+"""The portable int8 backend: a header that runs on firmware/lib/MiniML."""
+
+from __future__ import annotations
+
+from miniml.adapters.c_text import check_name, render
+from miniml.model import GENERATOR_VERSION, QuantizedModel
+
+
+def generate(model: QuantizedModel, source: str) -> str:
+    """The text of `<name>_model.h`: constants in flash and the functions over them.
+
+    Every symbol begins with the model's name, so that two models fit in one firmware; data
+    and functions are static, so that several files may include the header.
+
+    Args:
+        model: any quantized model.
+        source: what it was trained from, for the header's first lines.
+
+    Raises:
+        ModelError: the model's name can't prefix C symbols.
+    """
+    name = check_name(model.name)
+    return render(
+        "model_int8.h.j2",
+        model=model,
+        name=name,
+        upper=name.upper(),
+        source=source,
+        generator_version=GENERATOR_VERSION,
+        scratch=max(model.widths),
+    )

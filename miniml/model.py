@@ -62,10 +62,12 @@ class DenseLayer:
 
     @property
     def n_inputs(self) -> int:
+        """Columns of the weights."""
         return int(self.weights.shape[1])
 
     @property
     def n_outputs(self) -> int:
+        """Rows of the weights."""
         return int(self.weights.shape[0])
 
     @property
@@ -121,11 +123,21 @@ class QuantizedModel:
 
     @property
     def n_inputs(self) -> int:
+        """Inputs of the first layer."""
         return self.layers[0].n_inputs
 
     @property
     def n_outputs(self) -> int:
+        """Outputs of the last layer."""
         return self.layers[-1].n_outputs
+
+    @property
+    def threshold(self) -> int:
+        """Int8 output from which a classifier with one output says labels[1].
+
+        64 for sigmoid (64/127 is the first step from one half on), else 1: above zero.
+        """
+        return 64 if self.layers[-1].activation == "sigmoid" else 1
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -1,0 +1,361 @@
+"""model.toml: every setting of a model, with its default and range (docs/MODEL_TOML.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from miniml.errors import SettingsError
+
+SETTINGS_FILE = "model.toml"
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,31}")
+RESERVED_PREFIX = "miniml"
+MAX_WIDTH = 4096
+MAX_LAYERS = 64
+
+Check = Callable[[Any], Any]
+Train = Literal["auto", "frozen"]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _integer(low: int, high: int) -> Check:
+    def check(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _number(low: float, high: float, *, above_low: bool = False) -> Check:
+    def check(value: Any) -> float:
+        if _is_number(value) and low <= value <= high and not (above_low and value == low):
+            return float(value)
+        first = f"above {low:g}" if above_low else f"from {low:g}"
+        raise ValueError(f"must be a number {first} to {high:g}")
+
+    return check
+
+
+def _choice(*names: str) -> Check:
+    def check(value: Any) -> str:
+        if isinstance(value, str) and value in names:
+            return value
+        near = difflib.get_close_matches(str(value), names, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"must be one of {', '.join(map(repr, names))}{hint}")
+
+    return check
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be a text in quotes, not empty")
+    return value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+        raise ValueError("must be a list of column names")
+    return tuple(value)
+
+
+def _label(value: Any) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names:
+        raise ValueError("must be a column name, or a list of them for regression")
+    if len(set(map(str, names))) != len(names):
+        raise ValueError("must not name a column twice")
+    return _names(names)
+
+
+def _widths(value: Any) -> tuple[int, ...]:
+    fits = isinstance(value, list) and len(value) <= MAX_LAYERS
+    if not fits or not all(
+        isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= MAX_WIDTH for v in value
+    ):
+        raise ValueError(
+            f"must be a list of at most {MAX_LAYERS} whole numbers from 1 to {MAX_WIDTH}"
+        )
+    return tuple(value)
+
+
+def _split(value: Any) -> tuple[float, float, float] | Literal["all"]:
+    if value == "all":
+        return "all"
+    if isinstance(value, list) and len(value) == 3 and all(_is_number(v) and v > 0 for v in value):
+        train, calibration, test = map(float, value)
+        if abs(train + calibration + test - 1.0) <= 1e-9:
+            return train, calibration, test
+    raise ValueError(
+        'must be "all" or three numbers above 0 that sum to 1 (train, calibration, test)'
+    )
+
+
+def _identifier(value: Any) -> str:
+    if not isinstance(value, str) or not NAME_PATTERN.fullmatch(value):
+        raise ValueError("must be a lower-case C identifier of at most 32 characters")
+    if value.startswith(RESERVED_PREFIX):
+        raise ValueError(f"must not begin with {RESERVED_PREFIX!r}, the library's own prefix")
+    return value
+
+
+def _setting(default: Any, check: Check) -> Any:
+    return field(default=default, metadata={"check": check})
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """[model]: what the network is."""
+
+    name: str = _setting("", _identifier)
+    task: Literal["classification", "regression"] = _setting(
+        "classification", _choice("classification", "regression")
+    )
+    hidden: tuple[int, ...] = _setting((16,), _widths)
+    activation: Literal["relu", "linear", "sigmoid", "tanh"] = _setting(
+        "relu", _choice("relu", "linear", "sigmoid", "tanh")
+    )
+    output_activation: Literal["auto", "softmax", "relu", "linear", "sigmoid", "tanh"] = _setting(
+        "auto", _choice("auto", "softmax", "linear", "sigmoid", "tanh", "relu")
+    )
+    train: Literal["auto", "frozen"] | None = _setting(None, _choice("auto", "frozen"))
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """[data]: where the rows come from and how they are divided."""
+
+    file: str = _setting("data.csv", _text)
+    label: tuple[str, ...] = _setting(("label",), _label)
+    ignore: tuple[str, ...] = _setting((), _names)
+    scaling: Literal["minmax", "standard", "none"] = _setting(
+        "minmax", _choice("minmax", "standard", "none")
+    )
+    split: tuple[float, float, float] | Literal["all"] = _setting((0.7, 0.1, 0.2), _split)
+    seed: int = _setting(1, _integer(0, 2**32 - 1))
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """[training]: Adam on minibatches."""
+
+    seed: int = _setting(1, _integer(0, 2**32 - 1))
+    epochs: int = _setting(100, _integer(1, 1_000_000))
+    batch_size: int = _setting(32, _integer(1, 65536))
+    learning_rate: float = _setting(0.01, _number(0, 10, above_low=True))
+    weight_decay: float = _setting(1e-4, _number(0, 1))
+    noise: float = _setting(0.0, _number(0, 10))
+    restarts: int = _setting(0, _integer(0, 1000))
+    target_loss: float = _setting(0.05, _number(0, 1e9))
+
+
+@dataclass(frozen=True)
+class QuantizationSettings:
+    """[quantization]: how the float model becomes int8."""
+
+    per_channel: bool = _setting(True, _boolean)
+    calibration: Literal["calibration", "train", "both"] = _setting(
+        "calibration", _choice("calibration", "train", "both")
+    )
+    percentile: float = _setting(100.0, _number(50, 100))
+    nonnegative_input: bool = _setting(False, _boolean)
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """[gates]: figures that fail a build; None is no gate."""
+
+    min_accuracy: float | None = _setting(None, _number(0, 100))
+    max_accuracy_loss: float | None = _setting(None, _number(0, 100))
+    max_rmse: float | None = _setting(None, _number(0, 1e30))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One model.toml, checked and with every default filled in."""
+
+    path: Path
+    model: ModelSettings
+    data: DataSettings
+    training: TrainingSettings
+    quantization: QuantizationSettings
+    gates: GateSettings
+
+    @property
+    def model_dir(self) -> Path:
+        """The folder that holds model.toml, the CSV and the lock."""
+        return self.path.parent
+
+    @property
+    def data_path(self) -> Path:
+        """The CSV; a relative name counts from model.toml."""
+        return self.model_dir / self.data.file
+
+    @property
+    def output_activation(self) -> Literal["softmax", "relu", "linear", "sigmoid", "tanh"]:
+        """ "auto" resolved: softmax for classification, linear for regression."""
+        chosen = self.model.output_activation
+        if chosen != "auto":
+            return chosen
+        return "softmax" if self.model.task == "classification" else "linear"
+
+    def training_content(self) -> dict[str, Any]:
+        """What decides the float weights, as plain JSON: a change means training again."""
+        content = _plain({"model": self.model, "data": self.data, "training": self.training})
+        for unrelated in ("name", "train"):
+            del content["model"][unrelated]
+        del content["data"]["file"]
+        return content
+
+    def quantization_content(self) -> dict[str, Any]:
+        """What else decides the quantized model: a change means quantizing again."""
+        return _plain({"quantization": self.quantization}) | {"name": self.model.name}
+
+    def resolve_train(self, override: Train | None = None) -> Train:
+        """The caller's choice, else model.toml's, else frozen where CI is set, else auto."""
+        if override or self.model.train:
+            return override or self.model.train or "auto"
+        return "frozen" if os.environ.get("CI", "").lower() not in ("", "0", "false") else "auto"
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "model": ModelSettings,
+    "data": DataSettings,
+    "training": TrainingSettings,
+    "quantization": QuantizationSettings,
+    "gates": GateSettings,
+}
+
+
+def _plain(sections: dict[str, Any]) -> dict[str, Any]:
+    content = {}
+    for name, section in sections.items():
+        values = dataclasses.asdict(section)
+        content[name] = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+    return content
+
+
+def load_settings(model_dir: Path) -> Settings:
+    """Read model_dir/model.toml.
+
+    Raises:
+        SettingsError: missing, no TOML, or an unknown key, wrong type or range in it.
+    """
+    path = model_dir / SETTINGS_FILE
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        raise SettingsError(
+            f"{path}: not found: create it (docs/MODEL_TOML.md) or name another model folder"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 text ({error.reason}): save it as UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be read ({error.strerror}): check its rights") from None
+    try:
+        content = tomllib.loads(text.replace("\r\n", "\n"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: no valid TOML: {error}: correct that line") from None
+    return parse_settings(content, path)
+
+
+def parse_settings(content: dict[str, Any], path: Path) -> Settings:
+    """Check the parsed TOML; `path` is where it came from.
+
+    Raises:
+        SettingsError: see `load_settings`.
+    """
+    for name, values in content.items():
+        if name not in SECTIONS:
+            raise SettingsError(f"{path}: no section or key {name!r}: {_nearest_section(name)}")
+        if not isinstance(values, dict):
+            raise SettingsError(f"{path}: {name!r} must be a section: write [{name}]")
+    parsed = {
+        name: _parse_section(name, kind, content.get(name, {}), path)
+        for name, kind in SECTIONS.items()
+    }
+    settings = Settings(path=path, **parsed)
+    if not settings.model.name:
+        named = dataclasses.replace(settings.model, name=_folder_name(path))
+        settings = dataclasses.replace(settings, model=named)
+    _check_together(settings)
+    return settings
+
+
+def _parse_section(name: str, kind: type[Any], values: dict[str, Any], path: Path) -> Any:
+    checks = {f.name: f.metadata["check"] for f in dataclasses.fields(kind)}
+    parsed = {}
+    for key, value in values.items():
+        if key not in checks:
+            raise SettingsError(f"{path}: [{name}] has no key {key!r}: {_nearest_key(name, key)}")
+        try:
+            parsed[key] = checks[key](value)
+        except ValueError as error:
+            raise SettingsError(f"{path}: [{name}] {key} {error}, but is {value!r}") from None
+    return kind(**parsed)
+
+
+def _nearest_section(name: str) -> str:
+    for section, kind in SECTIONS.items():
+        if name in {f.name for f in dataclasses.fields(kind)}:
+            return f"it belongs into section [{section}]"
+    near = difflib.get_close_matches(name, SECTIONS, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean [{near[0]}]?"
+    return f"the sections are {', '.join(f'[{section}]' for section in SECTIONS)}"
+
+
+def _nearest_key(section: str, key: str) -> str:
+    keys = [f.name for f in dataclasses.fields(SECTIONS[section])]
+    for other, kind in SECTIONS.items():
+        if key in {f.name for f in dataclasses.fields(kind)}:
+            return f"it belongs into section [{other}]"
+    near = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"its keys are {', '.join(keys)}"
+
+
+def _folder_name(path: Path) -> str:
+    name = re.sub(r"[^a-z0-9]+", "_", path.resolve().parent.name.lower()).strip("_")
+    if not name or not name[0].isalpha() or name.startswith(RESERVED_PREFIX):
+        name = f"model_{name}".rstrip("_")
+    return name[:32]
+
+
+def _check_together(settings: Settings) -> None:
+    path, regression = settings.path, settings.model.task == "regression"
+    if regression and settings.model.output_activation == "softmax":
+        raise SettingsError(
+            f"{path}: [model] output_activation 'softmax' is for classification: use 'linear'"
+        )
+    if not regression and len(settings.data.label) > 1:
+        raise SettingsError(
+            f"{path}: [data] label names {len(settings.data.label)} columns, "
+            "but classification takes one"
+        )
+    for key in ("min_accuracy", "max_accuracy_loss") if regression else ("max_rmse",):
+        if getattr(settings.gates, key) is not None:
+            raise SettingsError(
+                f"{path}: [gates] {key} doesn't apply to {settings.model.task}: remove it"
+            )
+    overlap = set(settings.data.label) & set(settings.data.ignore)
+    if overlap:
+        raise SettingsError(
+            f"{path}: [data] ignore names the label {sorted(overlap)[0]!r}: take it out of one"
+        )

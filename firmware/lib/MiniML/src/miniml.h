@@ -11,8 +11,12 @@
 extern "C" {
 #endif
 
-/* Measured and foretold functions keep their own body, whatever the link-time optimizer does. */
+/* Measured and foretold functions keep one body, whatever the link-time optimizer does. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define MINIML_NOINLINE __attribute__((noinline, noclone))
+#else
 #define MINIML_NOINLINE __attribute__((noinline))
+#endif
 /* A model's header may be included where only some of its functions are called. */
 #define MINIML_UNUSED __attribute__((unused))
 

@@ -45,17 +45,17 @@ static char *miniml_link_put(char *to, const char *flash_text) {
   return to;
 }
 
-/* A text in RAM, cut to `room`, blanks made underscores so that it stays one field. */
-static char *miniml_link_put_field(char *to, const char *text, uint8_t room) {
-  for (; *text != '\0' && room != 0; text++, room--) {
-    *to++ = *text > ' ' && *text <= '~' && *text != '*' ? *text : '_';
+/* A text cut to `room`, blanks made underscores so that it stays one field. */
+static char *miniml_link_put_field(char *to, const char *flash_text, uint8_t room) {
+  for (char c; room != 0 && (c = MINIML_LINK_CHAR(flash_text)) != '\0'; flash_text++, room--) {
+    *to++ = c > ' ' && c <= '~' && c != '*' ? c : '_';
   }
   return to;
 }
 
-static char *miniml_link_put_id(char *to, const char *id) {
+static char *miniml_link_put_id(char *to, const char *flash_id) {
   for (uint8_t i = 0; i < 16; i++) {
-    const char c = *id != '\0' ? *id++ : '0';
+    const char c = MINIML_LINK_CHAR(flash_id + i);
     *to++ = (char)(c >= 'a' ? c - 'a' + 'A' : c);
   }
   return to;
@@ -138,8 +138,7 @@ static char *miniml_link_info(miniml_link *link, const char *args, uint8_t n, ch
     return miniml_link_write_hex(to, model->n_layers, 2);
   }
   if (n == 4 && MINIML_LINK_COMPARE(args, "TOOL", 4) == 0) {
-    static const char version[] = __VERSION__;
-    return miniml_link_put_field(to, version, 44);
+    return miniml_link_put_field(to, MINIML_LINK_TEXT(__VERSION__), 44);
   }
   if (n == 4 && MINIML_LINK_COMPARE(args, "SIZE", 4) == 0) {
     const uint32_t used = link->board->stack_used();

@@ -29,9 +29,10 @@ typedef struct {
   const int8_t *(*run_layers)(const int8_t *in, uint8_t n_layers);
   uint16_t (*layer_width)(uint8_t layer);
   int8_t (*quantize)(uint16_t index, float x);
-  const char *model_id; /* 64 lower-case hex digits, in RAM or memory-mapped flash, or NUL */
-  const char *build_id; /* as model_id */
-  const char *board;    /* upper case */
+  /* In flash (PROGMEM on AVR): ids of at least 16 lower-case hex digits; the board's name. */
+  const char *model_id;
+  const char *build_id;
+  const char *board;
 } miniml_link_model;
 
 /* What the link has to know of the board. */

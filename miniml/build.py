@@ -1,0 +1,212 @@
+"""What the PlatformIO hook calls: one model, one board, headers in one folder.
+
+    python -m miniml.build --project-dir . --model-dir firmware/models/digits --board uno \
+        --out .pio/build/uno/miniml --cache .pio/miniml/cache
+
+Trains only where the data or the settings changed, writes only what differs, refuses a model
+that the board can't hold, and leaves a stamp of everything it read and wrote, by which the
+hook knows that there is nothing to do (docs/BUILD_HOOK.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from miniml.errors import BudgetError, MiniMLError
+
+if TYPE_CHECKING:
+    from miniml.boards import Board
+    from miniml.model import QuantizedModel
+
+# The hook tries the next interpreter on this exit code (pio_extra/miniml_hook/interpreter.py).
+MISSING_PACKAGES = 78
+STAMP_FILE = "stamp.json"
+STAMP_FORMAT = "miniml.stamp/1"
+# What a build needs of pyproject.toml's dependencies, with the same bounds.
+_NEEDED = {"filelock": "filelock>=3.12", "jinja2": "jinja2>=3.1", "numpy": "numpy>=1.26"}
+
+
+def missing_packages() -> list[str]:
+    """Requirements that this interpreter does not meet, as pip wants them."""
+    if sys.hexversion < 0x030B0000:  # the hook may have been given an old interpreter
+        return ["python>=3.11"]
+    return [spec for name, spec in _NEEDED.items() if importlib.util.find_spec(name) is None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prepare one model for one board; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    if missing := missing_packages():
+        print("missing:", *missing)
+        return MISSING_PACKAGES
+    try:
+        print(build(arguments))
+    except MiniMLError as error:
+        return _fail(error, str(error), arguments.debug, error.exit_code)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(error, f"{where}{error.strerror or error}", arguments.debug, 4)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        text = " ".join(str(error).split())
+        text = f"{type(error).__name__}: {text} (a fault in MiniML: add --debug and report it)"
+        return _fail(error, text, arguments.debug, 4)
+    return 0
+
+
+def build(arguments: argparse.Namespace) -> str:
+    """Prepare, check, write; returns one line for the build log.
+
+    Raises:
+        MiniMLError: settings, data, lock or budget.
+        OSError: a file that can't be read or written.
+    """
+    from miniml.adapters import firmware, int8
+    from miniml.boards import BOARDS_FILE, LOCAL_FILE, load_boards, pick_board
+    from miniml.pipeline import prepare
+    from miniml.settings import SETTINGS_FILE, load_settings
+
+    project, model_dir, out = arguments.project_dir, arguments.model_dir, arguments.out
+    before = {project / name: digest(project / name) for name in (BOARDS_FILE, LOCAL_FILE)}
+    board = pick_board(load_boards(project), arguments.board)
+    settings_file = model_dir / SETTINGS_FILE
+    before[settings_file] = digest(settings_file)
+    data_file = load_settings(model_dir).data_path
+    before[data_file] = digest(data_file)
+    prepared = prepare(
+        model_dir,
+        train=arguments.train,
+        cache=arguments.cache,
+        progress=arguments.progress,
+    )
+    check_budget(prepared.model, board)
+    headers = {
+        f"{prepared.model.name}_model.h": int8.generate(prepared.model, data_file.name),
+        "miniml_firmware.h": firmware.generate(prepared.model, board),
+    }
+    changed = [name for name, text in headers.items() if write_if_changed(out / name, text)]
+    stamp = {
+        "format": STAMP_FORMAT,
+        "key": arguments.key,
+        "inputs": {
+            str(path): value
+            for path, value in (
+                before | {prepared.lock_path: digest(prepared.lock_path)} | package_files()
+            ).items()
+        },
+        "outputs": {name: digest(out / name) for name in headers},
+        "model": {
+            "name": prepared.model.name,
+            "model_id": prepared.model.model_id,
+            "dir": Path(os.path.relpath(model_dir, project)).as_posix(),
+        },
+        "board": {
+            "name": board.name,
+            "flash_bytes": board.flash_bytes,
+            "sram_bytes": board.sram_bytes,
+        },
+    }
+    write_if_changed(out / STAMP_FILE, json.dumps(stamp, indent=1, sort_keys=True) + "\n")
+    deed = "trained" if prepared.trained else "up to date"
+    return f"MiniML: {prepared.model.name} {prepared.model.model_id[:8]} {deed}, " + (
+        f"wrote {' and '.join(changed)}" if changed else "headers as they were"
+    )
+
+
+def check_budget(model: QuantizedModel, board: Board) -> None:
+    """Refuse a model that the board can't hold, before a compiler runs into it.
+
+    Raises:
+        BudgetError: with what the model needs and what the board has, in bytes.
+    """
+    from miniml.cost import foretell
+
+    cost = foretell(model, board, None)
+    for what, needed, there in (
+        ("flash", cost.flash, board.flash_bytes),
+        ("SRAM", cost.sram, board.sram_bytes),
+    ):
+        if needed > there:
+            raise BudgetError(
+                f"model {model.name} needs {needed:,} bytes of {what}, {board.name} has {there:,}: "
+                "make [model] hidden smaller in model.toml"
+            )
+
+
+def package_files() -> dict[Path, str | None]:
+    """Every file of this package that took part, with its digest; call it at the end."""
+    loaded = [
+        Path(file)
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] == "miniml" and (file := getattr(module, "__file__", None))
+    ]
+    here = Path(__file__).resolve().parent
+    loaded += [
+        *(here / "templates").glob("*.j2"),
+        *(here / "cost").glob("*.json"),
+        here / "build.py",
+    ]
+    return {file: digest(file) for file in sorted(set(loaded))}
+
+
+def digest(file: Path) -> str | None:
+    """SHA-256 of a file's content; None where there is no such file."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def write_if_changed(path: Path, text: str) -> bool:
+    """Write a whole file or none, and none where its content stays; True if it was written.
+
+    Raises:
+        OSError: no permission, no space.
+    """
+    content = text.encode("utf-8")
+    if digest(path) == hashlib.sha256(content).hexdigest():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m miniml.build", description=__doc__)
+    parser.add_argument("--project-dir", type=Path, required=True, help="where boards.ini lies")
+    parser.add_argument("--model-dir", type=Path, required=True, help="where model.toml lies")
+    parser.add_argument("--board", required=True, help="section of boards.ini")
+    parser.add_argument("--out", type=Path, required=True, help="where the headers go")
+    parser.add_argument("--cache", type=Path, required=True, help="what outlives a clean build")
+    parser.add_argument("--train", choices=("auto", "frozen"), help="over model.toml's setting")
+    parser.add_argument("--key", default="", help="written into the stamp as it is")
+    parser.add_argument("--progress", action="store_true", help="show how training goes")
+    parser.add_argument("--debug", action="store_true", help="show a traceback on errors")
+    return parser
+
+
+def _fail(error: Exception, text: str, debug: bool, exit_code: int) -> int:
+    if debug:
+        traceback.print_exception(error)
+    print(f"Error: MiniML: {text}", file=sys.stderr)
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -22,6 +22,8 @@ LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 INVERSE_LN2 = float.fromhex("0x1.71547652b82fep+0")
 # Past these exp is no normal binary64 any more.
 EXP_MIN, EXP_MAX = -708.0, 709.0
+# tanh and 1 differ by less than 2^-57 from here on.
+SATURATION = 20.0
 # |r| <= ln2 / 2: the first omitted term, r^14 / 14!, is below 2^-57.
 COEFFICIENTS = tuple(float(Fraction(1, factorial(n))) for n in range(13, -1, -1))
 
@@ -46,7 +48,7 @@ def sigmoid(values: Float64Array) -> Float64Array:
 
 def tanh(values: Float64Array) -> Float64Array:
     """(1 - e^-2|x|) / (1 + e^-2|x|) with the sign of x; absolute error below 1e-15."""
-    small = exp(-2.0 * np.abs(values))
+    small = exp(-2.0 * np.minimum(np.abs(values), SATURATION))
     return np.asarray(np.copysign((1.0 - small) / (1.0 + small), values), dtype=np.float64)
 
 

@@ -17,6 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miniml.errors import ModelError
+from miniml.fixed_point import (
+    INPUT_LIMIT,
+    MULTIPLIER_LIMIT,
+    MULTIPLIER_MIN,
+    SHIFT_MAX,
+    SHIFT_MIN,
+    accumulator_bound,
+    prove_row,
+)
 
 FORMAT = "miniml.model/1"
 # Raise it whenever the same weights may give other bytes on a device.
@@ -207,16 +216,17 @@ def _layer_to_dict(layer: DenseLayer) -> dict[str, Any]:
 
 
 def from_dict(content: dict[str, Any]) -> QuantizedModel:
-    """Rebuild a model.
+    """Rebuild a model and prove that the contract carries it.
 
     Raises:
-        ModelError: another format version, or a field that is missing or malformed.
+        ModelError: another format version, a field that is missing, malformed or out of
+            range, shapes that don't fit together, or an accumulator that could wrap.
     """
     found = content.get("format")
     if found != FORMAT:
         raise ModelError(f"model format is {found!r}, this version reads {FORMAT!r}: retrain")
     try:
-        return QuantizedModel(
+        model = QuantizedModel(
             name=content["name"],
             task=content["task"],
             features=tuple(content["features"]),
@@ -231,8 +241,10 @@ def from_dict(content: dict[str, Any]) -> QuantizedModel:
             output_scale=np.array(content["output"]["scale"], np.float64),
             output_offset=np.array(content["output"]["offset"], np.float64),
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        validate(model)
+    except (KeyError, TypeError, ValueError, OverflowError, IndexError) as error:
         raise ModelError(f"model JSON is damaged ({error}): retrain") from error
+    return model
 
 
 def _layer_from_dict(content: dict[str, Any]) -> DenseLayer:
@@ -240,15 +252,91 @@ def _layer_from_dict(content: dict[str, Any]) -> DenseLayer:
         raise ModelError(f"layer kind {content['kind']!r} is unknown to this version")
     table = content["table"]
     return DenseLayer(
-        weights=np.array(content["weights"], np.int8),
-        bias=np.array(content["bias"], np.int32),
+        weights=_integers("weights", content["weights"], INPUT_LIMIT).astype(np.int8),
+        bias=_integers("bias", content["bias"], 2**31 - 1).astype(np.int32),
         weight_scales=np.array(content["weight_scales"], np.float64),
-        multipliers=np.array(content["multipliers"], np.int32),
-        shifts=np.array(content["shifts"], np.int8),
+        multipliers=_integers("multipliers", content["multipliers"], 2**31 - 1).astype(np.int32),
+        shifts=_integers("shifts", content["shifts"], INPUT_LIMIT).astype(np.int8),
         input_scale=float(content["input_scale"]),
         output_scale=float(content["output_scale"]),
         activation=content["activation"],
         activation_min=int(content["activation_min"]),
         activation_max=int(content["activation_max"]),
-        table=None if table is None else np.array(table, np.int8),
+        table=None if table is None else _integers("table", table, INPUT_LIMIT).astype(np.int8),
     )
+
+
+def _integers(name: str, values: Any, limit: int) -> NDArray[np.int64]:
+    """An array of whole numbers in [-limit, limit]; a fraction is an error, never cut off."""
+    array = np.array(values)
+    if array.size == 0 or array.dtype.kind != "i":
+        raise ValueError(f"{name} are not whole numbers")
+    if array.max() > limit or array.min() < -limit:
+        raise ValueError(f"{name} are outside [-{limit}, {limit}]")
+    return array.astype(np.int64)
+
+
+def validate(model: QuantizedModel) -> None:
+    """Prove that a model keeps to the contract of docs/QUANTIZATION.md.
+
+    Raises:
+        ModelError: a row that can't be proved.
+        ValueError: a shape or a range that doesn't fit; the message names it.
+    """
+    _require(bool(model.layers), "there is no layer")
+    _require(model.task in ("classification", "regression"), f"the task is {model.task!r}")
+    _require(len(model.features) == model.n_inputs, "features and inputs differ in number")
+    classes = {1: 2}.get(model.n_outputs, model.n_outputs)
+    expected = classes if model.task == "classification" else 0
+    _require(len(model.labels) == expected, f"{len(model.labels)} labels, not {expected}")
+    for name, values, width in (
+        ("input.inv_scale", model.input.inv_scale, model.n_inputs),
+        ("input.offset", model.input.offset, model.n_inputs),
+        ("output.scale", model.output_scale, model.n_outputs),
+        ("output.offset", model.output_offset, model.n_outputs),
+    ):
+        _require(values.shape == (width,), f"{name} has not {width} values")
+        _require(bool(np.isfinite(values).all()), f"{name} is not finite")
+    _require(model.input.input_min in (-INPUT_LIMIT, 0), "input_min is neither -127 nor 0")
+    width = model.n_inputs
+    for number, layer in enumerate(model.layers, start=1):
+        _require(layer.weights.ndim == 2, f"layer {number}: weights are no matrix")
+        _require(layer.n_inputs == width, f"layer {number}: takes {layer.n_inputs}, gets {width}")
+        _validate_layer(layer, f"layer {number}")
+        width = layer.n_outputs
+
+
+def _validate_layer(layer: DenseLayer, where: str) -> None:
+    for name in ("bias", "weight_scales", "multipliers", "shifts"):
+        shape = getattr(layer, name).shape
+        _require(shape == (layer.n_outputs,), f"{where}: {name} has not a value a row")
+    scales = [*layer.weight_scales.tolist(), layer.input_scale, layer.output_scale]
+    _require(all(0.0 < s < np.inf for s in scales), f"{where}: a scale is not above 0")
+    multipliers = layer.multipliers.astype(np.int64)
+    _require(
+        bool(((multipliers >= MULTIPLIER_MIN) & (multipliers < MULTIPLIER_LIMIT)).all()),
+        f"{where}: a multiplier is outside [2^30, 2^31)",
+    )
+    _require(
+        bool(((layer.shifts >= SHIFT_MIN) & (layer.shifts <= SHIFT_MAX)).all()),
+        f"{where}: a shift is outside [{SHIFT_MIN}, {SHIFT_MAX}]",
+    )
+    _require(
+        layer.activation in ("relu", "linear", "sigmoid", "tanh"),
+        f"{where}: no activation {layer.activation!r}",
+    )
+    _require(
+        -INPUT_LIMIT <= layer.activation_min <= layer.activation_max <= INPUT_LIMIT,
+        f"{where}: the clamp is not within [-127, 127]",
+    )
+    has_table = layer.activation in ("sigmoid", "tanh")
+    _require((layer.table is not None) == has_table, f"{where}: table and activation disagree")
+    _require(layer.table is None or layer.table.shape == (256,), f"{where}: no table of 256")
+    bounds = accumulator_bound(layer.weights, layer.bias).tolist()
+    for row, (bound, shift) in enumerate(zip(bounds, layer.shifts.tolist(), strict=True)):
+        prove_row(bound, shift, f"{where}, row {row}")
+
+
+def _require(condition: bool, complaint: str) -> None:
+    if not condition:
+        raise ValueError(complaint)

@@ -1,0 +1,1 @@
+"""The harness: finds a board, flashes it, and proves what it computes (docs/HARNESS.md)."""

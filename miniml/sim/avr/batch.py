@@ -108,6 +108,7 @@ def run_batch(
     *,
     cycles: int,
     marks: int = 0,
+    skip_waiting: bool = False,
     receive: bytes = b"",
     receive_at: int = 0,
     receive_baud: int = 0,
@@ -115,8 +116,9 @@ def run_batch(
 ) -> BatchResult:
     """Run an ELF or Intel hex file for at most `cycles` cycles.
 
-    `marks` ends it after that many marks (one instruction at a time: slower). `receive` (at most
-    512 bytes) goes to USART0 back to back from cycle `receive_at` on, at `receive_baud` or, with 0,
+    `marks` ends it after that many marks (one instruction at a time: slower). `skip_waiting` skips
+    rounds of polling loops as a waiting board does; the result is the same. `receive` (at most 512
+    bytes) goes to USART0 back to back from cycle `receive_at` on, at `receive_baud` or, with 0,
     at exactly the program's own rate. `trace` gets two little-endian 32-bit words for each
     instruction: byte address and cycle.
 
@@ -130,6 +132,7 @@ def run_batch(
             hex_file.write_text(elf_to_hex(program), encoding="ascii")
         command = [str(runner_program()), "--batch", str(hex_file), "--cycles", str(cycles)]
         command += ["--marks", str(marks)]
+        command += ["--skip-waiting"] if skip_waiting else []
         if receive:
             command += ["--receive", receive.hex(), "--receive-at", str(receive_at)]
             command += ["--receive-baud", str(receive_baud)]

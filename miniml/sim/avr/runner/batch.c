@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core.h"
+#include "idle.h"
 #include "memory_file.h"
 #include "timer.h"
 #include "uart.h"
@@ -111,7 +112,10 @@ static const char *advance(const struct miniml_batch_options *options, FILE *fil
     trace(file);
   /* One instruction at a time where the caller wants to stop or look there. */
   bool single = file || options->stop_at_mark;
-  miniml_core_run(&batch.core, single ? avr->cycle + 1 : until);
+  if (options->skip_waiting)
+    miniml_idle_run(&batch.core, until);
+  else
+    miniml_core_run(&batch.core, single ? avr->cycle + 1 : until);
   batch.core.was_reset = false;
   if (batch.core.sleeping_for_ever)
     return "sleep";

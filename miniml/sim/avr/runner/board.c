@@ -12,15 +12,17 @@
 #include <simavr/avr_eeprom.h>
 
 #include "control.h"
+#include "idle.h"
 #include "memory_file.h"
 
 /* Low fuse 0xFF: 16K clocks and 65 ms from the reset to the first instruction (table 9-4). */
 #define RESET_NS 66000000u
-#define ACTIVE_NS 500000u  /* between two looks at the serial port */
-#define IDLE_NS 5000000u   /* the same while nothing goes on; input wakes at once */
-#define FREE_CYCLES 20000u /* one slice without pacing */
-#define QUIET_CYCLES 4000000u
+#define ACTIVE_NS 500000u         /* between two looks at the serial port */
+#define IDLE_NS 5000000u          /* the same while nothing goes on; input wakes at once */
+#define FREE_CYCLES 20000u        /* one slice without pacing */
+#define FREE_CYCLES_MAX 80000000u /* 5 s without serial traffic: no longer unpaced */
 #define CATCH_UP_CYCLES 320000u
+#define SAVE_NS 20000000u /* between two looks at the flash while the bootloader runs */
 #define LAG_NS 200000000u /* after a longer pause (stopped process) time is not made up */
 
 static volatile sig_atomic_t stopped;
@@ -28,6 +30,13 @@ static volatile sig_atomic_t stopped;
 static void on_signal(int number) {
   (void)number;
   stopped = 1;
+}
+
+void miniml_board_catch_signals(void) {
+  signal(SIGTERM, on_signal);
+  signal(SIGINT, on_signal);
+  signal(SIGHUP, on_signal);
+  signal(SIGPIPE, SIG_IGN);
 }
 
 static uint64_t now_ns(void) {
@@ -136,11 +145,6 @@ static bool in_bootloader(const struct miniml_board *board) {
   return board->core.avr->pc >= board->core.boot_start;
 }
 
-static bool is_quiet(const struct miniml_board *board) {
-  return miniml_uart_idle(&board->uart) &&
-         board->core.avr->cycle - board->uart.last_activity > QUIET_CYCLES;
-}
-
 struct pace {
   uint64_t origin_ns;
   avr_cycle_count_t origin_cycle;
@@ -151,12 +155,21 @@ static void set_origin(struct pace *pace, const struct miniml_board *board, uint
   pace->origin_cycle = board->core.avr->cycle;
 }
 
+/* Without pacing a program runs until it does nothing but wait. */
+static bool may_run_free(const struct miniml_board *board) {
+  if (board->realtime || in_bootloader(board))
+    return false;
+  if (!miniml_uart_idle(&board->uart))
+    return true;
+  return !board->waiting && board->core.avr->cycle - board->uart.last_activity < FREE_CYCLES_MAX;
+}
+
 /* Runs what time allows; returns how long nothing needs to be done, in ns. */
 static uint64_t run_slice(struct miniml_board *board, struct pace *pace, uint64_t now) {
   avr_t *avr = board->core.avr;
-  bool quiet = is_quiet(board);
-  if (!board->realtime && !quiet && !in_bootloader(board)) {
-    miniml_core_run(&board->core, avr->cycle + FREE_CYCLES);
+  if (may_run_free(board)) {
+    board->waiting =
+        miniml_idle_run(&board->core, avr->cycle + FREE_CYCLES) && miniml_uart_idle(&board->uart);
     set_origin(pace, board, now_ns());
     return 0;
   }
@@ -166,8 +179,11 @@ static uint64_t run_slice(struct miniml_board *board, struct pace *pace, uint64_
     due = avr->cycle + 1;
   }
   bool behind = due > avr->cycle + CATCH_UP_CYCLES;
-  miniml_core_run(&board->core, behind ? avr->cycle + CATCH_UP_CYCLES : due);
-  return behind ? 0 : quiet ? IDLE_NS : ACTIVE_NS;
+  board->waiting = miniml_idle_run(&board->core, behind ? avr->cycle + CATCH_UP_CYCLES : due) &&
+                   miniml_uart_idle(&board->uart);
+  if (behind)
+    return 0;
+  return board->waiting ? IDLE_NS : ACTIVE_NS;
 }
 
 static void feed(struct miniml_board *board) {
@@ -175,19 +191,35 @@ static void feed(struct miniml_board *board) {
   size_t count = miniml_port_read(&board->port, bytes, miniml_uart_room(&board->uart));
   if (count == 0)
     return;
+  board->waiting = false;
   board->uart.partner_baud = miniml_port_baud(&board->port);
   miniml_uart_receive(&board->uart, bytes, (unsigned)count);
+}
+
+/* Sleeps for `wait` ns or until somebody wants something; false when the parent is gone. */
+static bool wait_for_event(const struct miniml_board *board, const struct miniml_control *sockets,
+                           int parent, uint64_t wait) {
+  const struct miniml_port *port = &board->port;
+  struct pollfd polled[3 + MINIML_CONTROL_FDS];
+  bool listening = port->users > 0 && miniml_uart_room(&board->uart) > 0;
+  short events = (short)((listening ? POLLIN : 0) | (port->out_count ? POLLOUT : 0));
+  polled[0] = (struct pollfd){.fd = parent, .events = POLLIN};
+  polled[1] = (struct pollfd){.fd = port->inotify, .events = POLLIN};
+  polled[2] = (struct pollfd){.fd = port->users ? port->master : -1, .events = events};
+  unsigned count = 3 + miniml_control_poll(sockets, polled + 3);
+  struct timespec timeout = {(time_t)(wait / 1000000000u), (long)(wait % 1000000000u)};
+  if (ppoll(polled, count, wait == UINT64_MAX ? NULL : &timeout, NULL) < 0)
+    return errno == EINTR;
+  return polled[0].revents == 0;
 }
 
 void miniml_board_run(struct miniml_board *board, int control, int parent) {
   struct miniml_control sockets;
   struct pace pace = {0, 0};
   uint64_t released = 0; /* when the reset pin's delay is over */
+  uint64_t saved = 0;
+  bool flashing = false; /* the bootloader ran since the last look at the flash */
   miniml_control_init(&sockets, control);
-  signal(SIGTERM, on_signal);
-  signal(SIGINT, on_signal);
-  signal(SIGHUP, on_signal);
-  signal(SIGPIPE, SIG_IGN);
   while (!board->quit && !stopped) {
     uint64_t now = now_ns(), wait = UINT64_MAX;
     if (board->powered && miniml_port_was_opened(&board->port))
@@ -205,22 +237,16 @@ void miniml_board_run(struct miniml_board *board, int control, int parent) {
       feed(board);
       wait = run_slice(board, &pace, now);
       miniml_port_flush(&board->port);
+      if (flashing && now > saved + SAVE_NS) {
+        miniml_board_save(board);
+        saved = now;
+        flashing = in_bootloader(board);
+      }
+      flashing |= in_bootloader(board);
       if (board->core.was_reset)
         wait = 0;
     }
-    struct pollfd polled[3 + MINIML_CONTROL_FDS];
-    unsigned count = 0;
-    polled[count++] = (struct pollfd){.fd = parent, .events = POLLIN};
-    polled[count++] = (struct pollfd){.fd = board->port.inotify, .events = POLLIN};
-    bool listening = board->port.users > 0 && miniml_uart_room(&board->uart) > 0;
-    short events = (short)((listening ? POLLIN : 0) | (board->port.out_count ? POLLOUT : 0));
-    polled[count++] =
-        (struct pollfd){.fd = board->port.users ? board->port.master : -1, .events = events};
-    count += miniml_control_poll(&sockets, polled + count);
-    struct timespec timeout = {(time_t)(wait / 1000000000u), (long)(wait % 1000000000u)};
-    if (ppoll(polled, count, wait == UINT64_MAX ? NULL : &timeout, NULL) < 0 && errno != EINTR)
-      break;
-    if (polled[0].revents)
+    if (!wait_for_event(board, &sockets, parent, wait))
       break;
     miniml_control_serve(&sockets, board);
   }

@@ -18,8 +18,7 @@ struct miniml_board {
   bool realtime;
   bool powered;
   bool quit;
-  avr_cycle_count_t held_until; /* board time: in reset until then */
-  avr_cycle_count_t held;       /* cycles spent in reset: board time minus core time */
+  bool waiting; /* the program does nothing but poll or sleep, and nothing is under way */
   uint8_t saved_flash[MINIML_FLASH_BYTES];
   uint8_t saved_eeprom[1024];
 };
@@ -32,6 +31,9 @@ void miniml_board_reset(struct miniml_board *board);
 
 /* Writes flash.bin and eeprom.bin if they changed. */
 void miniml_board_save(struct miniml_board *board);
+
+/* SIGTERM, SIGINT and SIGHUP end miniml_board_run in good order. */
+void miniml_board_catch_signals(void);
 
 /* Runs the board, paced, until quit or SIGTERM; `parent` is a pidfd or -1. */
 void miniml_board_run(struct miniml_board *board, int control, int parent);

@@ -26,6 +26,7 @@ void miniml_board_status(const struct miniml_board *board, char *text, size_t si
     snprintf(bss_end, sizeof bss_end, "%u", board->bss_end);
   snprintf(text, size,
            "{\"mcu\": \"atmega328p\", \"simulated\": true, \"powered\": %s, \"running\": %s, "
+           "\"waiting\": %s, "
            "\"port\": \"%s\", \"open\": %s, \"pace\": \"%s\", \"cycles\": %llu, \"pc\": %u, "
            "\"sp\": %u, \"sp_min\": %u, \"bss_end\": %s, \"stack_overflow\": %s, "
            "\"bootloader\": %s, \"resets\": %u, \"reset_cause\": \"%s\", \"baud\": %u, "
@@ -34,9 +35,10 @@ void miniml_board_status(const struct miniml_board *board, char *text, size_t si
            "\"dropped\": %llu, \"faults\": %u, \"crashed\": %s}",
            board->powered ? "true" : "false",
            board->powered && !core->sleeping_for_ever ? "true" : "false",
-           board->powered ? board->port.name : "", board->port.users ? "true" : "false",
-           board->realtime ? "realtime" : "free", (unsigned long long)core->avr->cycle,
-           core->avr->pc, miniml_core_sp(core), sp_min, bss_end, overflow ? "true" : "false",
+           board->waiting ? "true" : "false", board->powered ? board->port.name : "",
+           board->port.users ? "true" : "false", board->realtime ? "realtime" : "free",
+           (unsigned long long)core->avr->cycle, core->avr->pc, miniml_core_sp(core), sp_min,
+           bss_end, overflow ? "true" : "false",
            core->avr->pc >= core->boot_start ? "true" : "false", core->resets, reset_cause(core),
            miniml_uart_baud(&board->uart), board->uart.partner_baud,
            (unsigned long long)board->uart.received, (unsigned long long)board->uart.transmitted,

@@ -170,6 +170,49 @@ static void write_sph(avr_t *avr, avr_io_addr_t address, uint8_t value, void *pa
     core->sph_pending = true;
 }
 
+/* libsimavr renews the length of its instruction loop whenever a timer is set: a program that does
+ * so in a loop (WDR) would never come back. One instruction more, then the length is set anew. */
+static void leave_loop(avr_t *avr) {
+  avr->run_cycle_count = 1;
+}
+
+void miniml_core_call_after(struct miniml_core *core, avr_cycle_count_t cycles,
+                            avr_cycle_timer_t timer, void *parameter) {
+  if (cycles)
+    avr_cycle_timer_register(core->avr, cycles, timer, parameter);
+  else
+    avr_cycle_timer_cancel(core->avr, timer, parameter);
+  leave_loop(core->avr);
+}
+
+static void write_through(avr_t *avr, avr_io_addr_t address, uint8_t value, void *parameter) {
+  struct miniml_io_write *own = parameter;
+  own->write(avr, address, value, own->parameter);
+  leave_loop(avr);
+}
+
+static int control_watchdog(avr_io_t *io, uint32_t control, void *parameter) {
+  int result = the_core->watchdog(io, control, parameter);
+  leave_loop(io->avr);
+  return result;
+}
+
+static void keep_loops_short(struct miniml_core *core) {
+  avr_t *avr = core->avr;
+  for (int i = 0; i < MAX_IOs; i++) {
+    if (avr->io[i].w.c == NULL)
+      continue;
+    core->io_writes[i] = (struct miniml_io_write){avr->io[i].w.c, avr->io[i].w.param};
+    avr->io[i].w.c = write_through;
+    avr->io[i].w.param = &core->io_writes[i];
+  }
+  for (avr_io_t *io = avr->io_port; io; io = io->next)
+    if (strcmp(io->kind, "watchdog") == 0) {
+      core->watchdog = io->ioctl;
+      io->ioctl = control_watchdog;
+    }
+}
+
 void miniml_core_on_read(struct miniml_core *core, uint16_t address, avr_io_read_t read, void *p) {
   core->avr->io[AVR_DATA_TO_IO(address)].r.c = read;
   core->avr->io[AVR_DATA_TO_IO(address)].r.param = p;
@@ -238,6 +281,7 @@ void miniml_core_init(struct miniml_core *core, uint32_t boot_start) {
     avr_irq_register_notify(
         avr_iomem_getirq(avr, core->vectors[i]->enable.reg, NULL, AVR_IOMEM_IRQ_ALL),
         enable_bits_changed, core);
+  keep_loops_short(core);
   miniml_core_on_write(core, R_SPL, write_spl, core);
   miniml_core_on_write(core, R_SPH, write_sph, core);
   core->io = (avr_io_t){.kind = "miniml", .avr = avr, .reset = after_reset};

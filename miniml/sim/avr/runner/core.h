@@ -22,11 +22,18 @@ enum miniml_reset_cause {
   MINIML_RESET_WATCHDOG = 0x08  /* WDRF  */
 };
 
+struct miniml_io_write {
+  avr_io_write_t write;
+  void *parameter;
+};
+
 struct miniml_core {
   avr_t *avr;
   avr_io_t io;                   /* last in libsimavr's reset chain */
   avr_int_vector_t *vectors[64]; /* by priority, lowest number first */
   int vector_count;
+  struct miniml_io_write io_writes[MAX_IOs]; /* libsimavr's own */
+  int (*watchdog)(avr_io_t *io, uint32_t control, void *parameter);
   void (*on_reset)(void *context); /* peripherals and wires of ours start afresh */
   void *context;
   avr_cycle_count_t limit; /* run() stops at the first boundary from here on */
@@ -36,6 +43,7 @@ struct miniml_core {
   bool was_reset;          /* a reset since the flag was last cleared */
   uint32_t resets;
   uint8_t reset_cause;              /* MCUSR after the last one */
+  uint32_t side_effects;            /* I/O accesses that can't be repeated unnoticed */
   uint16_t sp_min;                  /* lowest SP of the running program since its reset */
   avr_cycle_count_t spl_written_at; /* tells push and call from OUT SPH, OUT SPL */
   bool sph_pending;
@@ -57,6 +65,10 @@ void miniml_core_kick(struct miniml_core *core);
 /* When the instruction at PC reaches its I/O register: IN and OUT in their only cycle, LDS, STS, LD
  * and ST in their second one (AVR Instruction Set Manual, DS40002198, cycle tables). */
 avr_cycle_count_t miniml_core_access(const struct miniml_core *core);
+
+/* Calls `timer` `cycles` after the beginning of this instruction; 0 cancels it. */
+void miniml_core_call_after(struct miniml_core *core, avr_cycle_count_t cycles,
+                            avr_cycle_timer_t timer, void *parameter);
 
 /* Replaces what libsimavr does at a data address. */
 void miniml_core_on_read(struct miniml_core *core, uint16_t address, avr_io_read_t read, void *p);

@@ -28,10 +28,11 @@ static int watch_parent(pid_t parent) {
 }
 
 static int usage(void) {
-  fprintf(stderr, "usage: miniml-avr --state DIR --bootloader HEX --boot-start ADDRESS "
-                  "[--pace realtime|free] [--parent PID] [--bss-end ADDRESS]\n"
-                  "       miniml-avr --batch HEX --cycles N [--marks N] [--trace FILE] "
-                  "[--receive BYTES] [--receive-at CYCLE] [--receive-baud N]\n");
+  fprintf(stderr,
+          "usage: miniml-avr --state DIR --bootloader HEX --boot-start ADDRESS "
+          "[--pace realtime|free] [--parent PID] [--bss-end ADDRESS]\n"
+          "       miniml-avr --batch HEX --cycles N [--marks N] [--skip-waiting] [--trace FILE] "
+          "[--receive BYTES] [--receive-at CYCLE] [--receive-baud N]\n");
   return 2;
 }
 
@@ -46,6 +47,7 @@ static bool lock_state(const char *state) {
 static int run_board(pid_t parent) {
   char path[4096];
   int parent_watch = watch_parent(parent);
+  miniml_board_catch_signals();
   if (!lock_state(board.state)) {
     fprintf(stderr, "%s is in use by another simulated board, or can't be written: %s\n",
             board.state, strerror(errno));
@@ -66,14 +68,21 @@ static int run_board(pid_t parent) {
 }
 
 int main(int count, char **arguments) {
-  static const struct option names[] = {
-      {"state", required_argument, NULL, 's'},        {"bootloader", required_argument, NULL, 'b'},
-      {"boot-start", required_argument, NULL, 'a'},   {"pace", required_argument, NULL, 'p'},
-      {"parent", required_argument, NULL, 'P'},       {"bss-end", required_argument, NULL, 'e'},
-      {"batch", required_argument, NULL, 'B'},        {"cycles", required_argument, NULL, 'c'},
-      {"marks", required_argument, NULL, 'm'},        {"trace", required_argument, NULL, 't'},
-      {"receive", required_argument, NULL, 'r'},      {"receive-at", required_argument, NULL, 'R'},
-      {"receive-baud", required_argument, NULL, 'u'}, {NULL, 0, NULL, 0}};
+  static const struct option names[] = {{"state", required_argument, NULL, 's'},
+                                        {"bootloader", required_argument, NULL, 'b'},
+                                        {"boot-start", required_argument, NULL, 'a'},
+                                        {"pace", required_argument, NULL, 'p'},
+                                        {"parent", required_argument, NULL, 'P'},
+                                        {"bss-end", required_argument, NULL, 'e'},
+                                        {"batch", required_argument, NULL, 'B'},
+                                        {"cycles", required_argument, NULL, 'c'},
+                                        {"marks", required_argument, NULL, 'm'},
+                                        {"skip-waiting", no_argument, NULL, 'w'},
+                                        {"trace", required_argument, NULL, 't'},
+                                        {"receive", required_argument, NULL, 'r'},
+                                        {"receive-at", required_argument, NULL, 'R'},
+                                        {"receive-baud", required_argument, NULL, 'u'},
+                                        {NULL, 0, NULL, 0}};
   struct miniml_batch_options batch = {.cycles = 0};
   pid_t parent = getppid();
   board.realtime = true;
@@ -108,6 +117,9 @@ int main(int count, char **arguments) {
       break;
     case 'm':
       batch.stop_at_mark = number;
+      break;
+    case 'w':
+      batch.skip_waiting = true;
       break;
     case 't':
       batch.trace = optarg;

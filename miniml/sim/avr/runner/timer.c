@@ -139,10 +139,8 @@ static avr_cycle_count_t on_event(avr_t *avr, avr_cycle_count_t when, void *para
 static void schedule(struct miniml_timer *timer) {
   avr_t *avr = timer->core->avr;
   avr_cycle_count_t when = next_event(timer);
-  if (when)
-    avr_cycle_timer_register(avr, when > avr->cycle ? when - avr->cycle : 1, on_event, timer);
-  else
-    avr_cycle_timer_cancel(avr, on_event, timer);
+  avr_cycle_count_t left = when > avr->cycle ? when - avr->cycle : 1;
+  miniml_core_call_after(timer->core, when ? left : 0, on_event, timer);
 }
 
 static uint16_t counter(const struct miniml_timer *timer) {
@@ -191,6 +189,7 @@ static void configure(struct miniml_timer *timer) {
 static void write_control(avr_t *avr, avr_io_addr_t address, uint8_t value, void *parameter) {
   struct miniml_timer *timer = parameter;
   count_to(timer, miniml_core_access(timer->core) + 1);
+  timer->core->side_effects++;
   avr->data[address] = value;
   configure(timer);
   schedule(timer);
@@ -199,6 +198,7 @@ static void write_control(avr_t *avr, avr_io_addr_t address, uint8_t value, void
 static void write_low(avr_t *avr, avr_io_addr_t address, uint8_t value, void *parameter) {
   struct miniml_timer *timer = parameter;
   count_to(timer, miniml_core_access(timer->core) + 1);
+  timer->core->side_effects++;
   uint16_t word = (uint16_t)(value | (timer->at->wide ? timer->temp << 8 : 0));
   if (address == timer->at->tcnt) {
     bool falling = timer->dual_slope && timer->phase > timer->top;
@@ -217,9 +217,11 @@ static void write_low(avr_t *avr, avr_io_addr_t address, uint8_t value, void *pa
 }
 
 static void write_high(avr_t *avr, avr_io_addr_t address, uint8_t value, void *parameter) {
+  struct miniml_timer *timer = parameter;
   (void)avr;
   (void)address;
-  ((struct miniml_timer *)parameter)->temp = value;
+  timer->core->side_effects++;
+  timer->temp = value;
 }
 
 static uint8_t read_low(avr_t *avr, avr_io_addr_t address, void *parameter) {
@@ -229,6 +231,7 @@ static uint8_t read_low(avr_t *avr, avr_io_addr_t address, void *parameter) {
     return avr->data[address];
   }
   count_to(timer, miniml_core_access(timer->core));
+  timer->core->side_effects++;
   timer->temp = (uint8_t)(counter(timer) >> 8);
   return (uint8_t)counter(timer);
 }
@@ -248,6 +251,7 @@ static uint8_t read_flags(avr_t *avr, avr_io_addr_t address, void *parameter) {
 static void write_flags(avr_t *avr, avr_io_addr_t address, uint8_t value, void *parameter) {
   struct miniml_timer *timer = parameter;
   count_to(timer, miniml_core_access(timer->core));
+  timer->core->side_effects++;
   avr->data[address] &= (uint8_t)~value;
   schedule(timer);
 }
@@ -255,6 +259,7 @@ static void write_flags(avr_t *avr, avr_io_addr_t address, uint8_t value, void *
 static void write_enables(avr_t *avr, avr_io_addr_t address, uint8_t value, void *parameter) {
   struct miniml_timer *timer = parameter;
   count_to(timer, miniml_core_access(timer->core));
+  timer->core->side_effects++;
   avr->data[address] = value;
   miniml_core_kick(timer->core);
   schedule(timer);
@@ -262,6 +267,7 @@ static void write_enables(avr_t *avr, avr_io_addr_t address, uint8_t value, void
 
 static void write_gtccr(avr_t *avr, avr_io_addr_t address, uint8_t value, void *parameter) {
   struct miniml_timers *timers = parameter;
+  timers->timer[0].core->side_effects++;
   for (int i = 0; i < 3; i++) {
     struct miniml_timer *timer = &timers->timer[i];
     avr_cycle_count_t now = miniml_core_access(timer->core) + 1;

@@ -68,6 +68,7 @@ static avr_cycle_count_t frame_sent(avr_t *avr, avr_cycle_count_t when, void *pa
 static void write_data(avr_t *avr, avr_io_addr_t address, uint8_t value, void *parameter) {
   struct miniml_uart *uart = parameter;
   (void)address;
+  uart->core->side_effects++;
   if (!enabled(uart, TXEN) || !(*status(uart) & UDRE))
     return; /* 20.6.2: ignored unless UDRE0 is set */
   if (uart->shifting) {
@@ -79,7 +80,7 @@ static void write_data(avr_t *avr, avr_io_addr_t address, uint8_t value, void *p
   uart->shift_out = value;
   uint32_t frame = bits_per_frame(uart) * cycles_per_bit(uart);
   avr_cycle_count_t start = miniml_core_access(uart->core) + 1;
-  avr_cycle_timer_register(avr, start + frame - avr->cycle, frame_sent, uart);
+  miniml_core_call_after(uart->core, start + frame - avr->cycle, frame_sent, uart);
 }
 
 static void update_received(struct miniml_uart *uart) {
@@ -97,6 +98,7 @@ static uint8_t read_data(avr_t *avr, avr_io_addr_t address, void *parameter) {
   (void)address;
   if (uart->fifo_count == 0)
     return uart->fifo[0].byte; /* reads the last byte again */
+  uart->core->side_effects++;
   uint8_t byte = uart->fifo[0].byte;
   uart->fifo_count--;
   if (uart->fifo_count)
@@ -150,7 +152,7 @@ static void start_receiving(struct miniml_uart *uart) {
     uart->frame_start = (double)avr->cycle;
   double stored = uart->frame_start + 9.5 * partner_bit(uart);
   uart->receiving = true;
-  avr_cycle_timer_register(avr, (avr_cycle_count_t)stored - avr->cycle, frame_received, uart);
+  miniml_core_call_after(uart->core, (avr_cycle_count_t)stored - avr->cycle, frame_received, uart);
 }
 
 unsigned miniml_uart_room(const struct miniml_uart *uart) {
@@ -169,12 +171,13 @@ static void write_status(avr_t *avr, avr_io_addr_t address, uint8_t value, void 
   if (value & TXC)
     kept &= (uint8_t)~TXC;
   avr->data[address] = kept | (value & (U2X | MPCM));
-  (void)uart;
+  uart->core->side_effects++;
 }
 
 static void write_enables(avr_t *avr, avr_io_addr_t address, uint8_t value, void *parameter) {
   struct miniml_uart *uart = parameter;
   avr->data[address] = value;
+  uart->core->side_effects++;
   if (!(value & RXEN)) { /* 20.7.7: disabling the receiver flushes its buffer */
     uart->fifo_count = 0;
     uart->next_errors = 0;

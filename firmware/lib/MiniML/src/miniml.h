@@ -43,8 +43,9 @@ const int8_t *miniml_run_layers(const miniml_dense_layer *layers, uint8_t n_laye
                                 const int8_t *in, int8_t input_min, int8_t *scratch_a,
                                 int8_t *scratch_b);
 
-/* acc * multiplier * 2^(shift - 31), rounded twice (gemmlowp, the default of CMSIS-NN). */
-int32_t miniml_requantize(int32_t acc, int32_t multiplier, int8_t shift);
+/* acc * multiplier * 2^(shift - 31), rounded twice (gemmlowp, the default of CMSIS-NN) and
+ * saturated to [-127, 127]. Needs |acc * 2^max(shift, 0)| < 2^31, which the generator proves. */
+int8_t miniml_requantize(int32_t acc, int32_t multiplier, int8_t shift);
 
 /* round_half_away(x * inv_scale + offset) clamped to [input_min, 127], each step in binary32;
  * NaN becomes 0. */

@@ -1,18 +1,20 @@
 /* Fully connected layers in portable C; the last resort of every generated kernel. */
 #include "miniml.h"
 
-/* sum(weights * in). Two products of [-127, 127] sum to at most 32,258, which an int16_t
+/* acc + sum(weights * in). Two products of [-127, 127] sum to at most 32,258, which an int
  * holds: half of the 32-bit additions, which cost most on an 8-bit core. */
-static int32_t miniml_dot(const int8_t *weights, const int8_t *in, uint16_t n, int32_t acc) {
-  for (uint16_t pairs = n >> 1; pairs != 0; pairs--) {
-    int16_t sum = (int16_t)((int16_t)MINIML_FLASH_I8(weights) * in[0]);
-    sum = (int16_t)(sum + (int16_t)((int16_t)MINIML_FLASH_I8(weights + 1) * in[1]));
-    weights += 2;
-    in += 2;
-    acc += sum;
+MINIML_NOINLINE static int32_t miniml_dot(const int8_t *weights, const int8_t *in, uint16_t n,
+                                          int32_t acc) {
+  uint16_t pairs = n >> 1;
+  if (pairs != 0) {
+    do {
+      int sum = miniml_flash_next(&weights) * miniml_next(&in);
+      sum += miniml_flash_next(&weights) * miniml_next(&in);
+      acc += sum;
+    } while (--pairs != 0);
   }
   if (n & 1) {
-    acc += (int16_t)((int16_t)MINIML_FLASH_I8(weights) * in[0]);
+    acc += miniml_flash_next(&weights) * *in;
   }
   return acc;
 }
@@ -21,18 +23,24 @@ MINIML_NOINLINE void miniml_dense_run(const miniml_dense_layer *layer, const int
                                       int8_t *out) {
   miniml_dense_layer l;
   MINIML_FLASH_COPY(&l, layer, sizeof l);
-  for (uint16_t row = 0; row < l.n_outputs; row++) {
-    const int32_t acc = miniml_dot(l.weights, in, l.n_inputs, MINIML_FLASH_I32(l.bias + row));
-    int32_t value = miniml_requantize(acc, MINIML_FLASH_I32(l.multipliers + row),
-                                      MINIML_FLASH_I8(l.shifts + row));
+  for (uint16_t row = l.n_outputs; row != 0; row--) {
+    const int32_t acc = miniml_dot(l.weights, in, l.n_inputs, MINIML_FLASH_I32(l.bias));
+    int8_t value =
+        miniml_requantize(acc, MINIML_FLASH_I32(l.multipliers), MINIML_FLASH_I8(l.shifts));
     if (value < l.activation_min) {
       value = l.activation_min;
     }
     if (value > l.activation_max) {
       value = l.activation_max;
     }
-    out[row] = l.table ? MINIML_FLASH_I8(l.table + (value + 128)) : (int8_t)value;
+    if (l.table) {
+      value = MINIML_FLASH_I8(l.table + (value + 128));
+    }
+    *out++ = value;
     l.weights += l.n_inputs;
+    l.bias++;
+    l.multipliers++;
+    l.shifts++;
   }
 }
 

@@ -1,0 +1,203 @@
+"""A session against a stand-in device: what goes wrong on a line ends in its own error, in time."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from typing import Protocol
+
+import pytest
+from device_stand_in import BUILD_ID, MODEL_ID, DeviceStandIn, Fault
+
+from miniml.errors import LinkError, PortError, SilentBoardError
+from miniml.hil.board_log import BoardLog
+from miniml.hil.port import LinePort
+from miniml.hil.session import ATTEMPTS, Session
+
+# Every time-out is stretched by this: eight seconds for HELLO become a fifth of one.
+PATIENCE = 0.05
+
+
+class Connect(Protocol):
+    def __call__(
+        self, fault: Fault = ..., *, patience: float = ..., version: int = ...
+    ) -> tuple[DeviceStandIn, Session, BoardLog]: ...
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Makes a stand-in device and a session with it."""
+    with ExitStack() as stack:
+
+        def make(
+            fault: Fault = lambda number, line: line,
+            *,
+            patience: float = PATIENCE,
+            version: int = 1,
+        ) -> tuple[DeviceStandIn, Session, BoardLog]:
+            board = stack.enter_context(closing(DeviceStandIn(fault=fault, version=version)))
+            port = stack.enter_context(closing(LinePort(board.port, 115200)))
+            log = BoardLog("bench")
+            return board, Session(port, log, patience=patience), log
+
+        yield make
+
+
+def test_hello_tells_who_is_there(connect: Connect) -> None:
+    _, link, _ = connect()
+    hello = link.hello()
+    assert (hello.model_id, hello.build_id) == (MODEL_ID[:16], BUILD_ID[:16])
+    assert link.ask("ECHO", "A-B") == ("A-B",)
+    assert link.retries == 0
+
+
+def test_other_requests_before_hello_mean_a_reset(connect: Connect) -> None:
+    _, link, _ = connect()
+    with pytest.raises(LinkError, match="reset midway"):
+        link.ask("ECHO", "A")
+
+
+def test_a_reset_midway_is_noticed(connect: Connect) -> None:
+    board, link, _ = connect()
+    link.hello()
+    board.reset()
+    with pytest.raises(LinkError, match="reset midway"):
+        link.ask("ECHO", "A")
+
+
+def test_a_lost_answer_is_asked_for_again_and_executed_once(connect: Connect) -> None:
+    board, link, _ = connect(lambda n, line: b"" if n == 1 else line, patience=0.2)
+    link.hello()
+    assert link.ask("ECHO", "X") == ("X",)
+    assert link.retries == 1
+    assert board.executed == ["HELLO", "ECHO"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda line: line[:9] + b"\n",
+        lambda line: line[:9],
+        lambda line: line.replace(b"X", b"Y"),
+        lambda line: b"\x00\xff" + line,
+        lambda line: b"!FF ERR CRC*" + line[-5:],
+    ],
+)
+def test_a_damaged_answer_is_asked_for_again(
+    connect: Connect, spoil: Callable[[bytes], bytes]
+) -> None:
+    _, link, _ = connect(lambda n, line: spoil(line) if n == 1 else line, patience=0.2)
+    link.hello()
+    assert link.ask("ECHO", "X") == ("X",)
+
+
+def test_a_late_answer_is_dropped(connect: Connect) -> None:
+    held: list[bytes] = []
+
+    def late(number: int, line: bytes) -> bytes:
+        if number == 1:
+            held.append(line)
+            return b""
+        if number == 2:
+            return line
+        return held.pop() + line if held else line
+
+    _, link, log = connect(late, patience=0.2)
+    link.hello()
+    assert link.ask("ECHO", "FIRST") == ("FIRST",)
+    assert link.ask("ECHO", "SECOND") == ("SECOND",)
+    assert any("dropped" in line for line in log.tail())
+
+
+def test_log_text_is_kept_and_cannot_drive_a_terminal(connect: Connect) -> None:
+    _, link, log = connect(lambda n, line: b"temp 21.5\x1b[2J\r\n" + line)
+    link.hello()
+    assert log.tail() == ["board: temp 21.5\\x1b[2J"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "words"),
+    [
+        (lambda n, line: b"", SilentBoardError, "no answer to HELLO"),
+        (lambda n, line: b"\xfe" * 40, LinkError, "no answer to HELLO"),
+        (lambda n, line: b"\xfe\n" * 900, LinkError, "no answer to HELLO"),
+        (lambda n, line: b"x" * 40000, LinkError, "no answer to HELLO"),
+        (lambda n, line: line[:20], LinkError, "no answer to HELLO"),
+        (lambda n, line: b"MiniML link 1\r\n", LinkError, "no answer to HELLO"),
+    ],
+)
+def test_no_hello_ends_in_time(
+    connect: Connect, fault: Fault, error: type[Exception], words: str
+) -> None:
+    begin = time.monotonic()
+    board, link, _ = connect(fault)
+    with pytest.raises(error, match=words) as caught:
+        link.hello()
+    assert "\n" not in str(caught.value)
+    assert board.port in str(caught.value)
+    assert time.monotonic() - begin < 5
+
+
+def test_silence_midway_ends_in_time(connect: Connect) -> None:
+    board, link, _ = connect(lambda n, line: line if n == 0 else b"")
+    link.hello()
+    with pytest.raises(SilentBoardError, match="no answer to ECHO"):
+        link.ask("ECHO", "A")
+    assert len(board.requests) == 1 + ATTEMPTS
+    assert len(set(board.requests)) == 2
+
+
+def test_another_protocol_version_is_named(connect: Connect) -> None:
+    _, link, _ = connect(version=2)
+    with pytest.raises(LinkError, match="link protocol 2, this host 1"):
+        link.hello()
+
+
+def test_an_answer_with_another_nonce_is_refused(connect: Connect) -> None:
+    from miniml.hil.link_codec import Answer, encode_answer, parse_line
+
+    def replay(number: int, line: bytes) -> bytes:
+        parsed = parse_line(line)
+        assert isinstance(parsed, Answer)
+        words = (parsed.words[0], "00000000", *parsed.words[2:])
+        return encode_answer(Answer(parsed.sequence, True, words))
+
+    _, link, _ = connect(replay)
+    with pytest.raises(LinkError, match="nonce"):
+        link.hello()
+
+
+def test_a_refusal_names_itself(connect: Connect) -> None:
+    _, link, _ = connect()
+    link.hello()
+    with pytest.raises(LinkError, match="ERR VERB to JUMP"):
+        link.ask("JUMP", "01")
+
+
+def test_a_port_that_vanishes_midway(connect: Connect) -> None:
+    boards: list[DeviceStandIn] = []
+
+    def unplug(number: int, line: bytes) -> bytes:
+        if number == 1:
+            boards[0].unplug()
+        return line
+
+    board, link, _ = connect(unplug)
+    boards.append(board)
+    link.hello()
+    with pytest.raises(PortError, match="vanished"):
+        link.ask("ECHO", "A")
+
+
+def test_a_port_in_use_and_a_missing_one(connect: Connect) -> None:
+    board, _, _ = connect()
+    with pytest.raises(PortError, match=r"in use by another program"):
+        LinePort(board.port, 115200)
+    with pytest.raises(PortError, match=r"/dev/ttyNONE is missing"):
+        LinePort("/dev/ttyNONE", 115200)
+    with pytest.raises(PortError, match="can't open"):
+        LinePort("nonsense://x", 115200)
+
+
+def test_a_file_that_is_no_port() -> None:
+    with pytest.raises(PortError, match=r"can't open port .*boards\.ini|not a serial"):
+        LinePort("boards.ini", 115200)

@@ -19,6 +19,8 @@ Int64Array = NDArray[np.int64]
 # Beyond these the table says +-127 (or 0) anyway: 127 * sigmoid(8) = 126.96 and
 # 127 * tanh(4) = 126.91.
 TABLE_RANGE = {"sigmoid": 8.0, "tanh": 4.0}
+# Finer steps than 1/127 before a table can't be seen behind it: its slope is at most 1.
+TABLE_RANGE_MIN = 1.0
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,10 @@ class Calibration:
     """Absolute maxima over the calibration rows, all binary64.
 
     Attributes:
-        input: of the scaled inputs; at least 1 with minmax, whose range that is.
+        input: of the scaled inputs; at least 1 with minmax and symmetric, whose range
+            that is.
         layers: of what each layer's accumulator is requantized to: behind relu and
-            linear, before sigmoid and tanh (there at most what their tables tell apart).
+            linear, before sigmoid and tanh (there within what their tables tell apart).
     """
 
     input: float
@@ -52,7 +55,7 @@ def calibrate(model: FloatModel, dataset: Dataset, split: Split, settings: Setti
     """
     values = model.scaler.scale(dataset.features[calibration_rows(split, settings)])
     largest = float(np.abs(values).max())
-    if settings.data.scaling == "minmax":
+    if settings.data.scaling in ("minmax", "symmetric"):
         largest = max(largest, 1.0)
     ranges = []
     for layer in model.layers:
@@ -62,7 +65,7 @@ def calibrate(model: FloatModel, dataset: Dataset, split: Split, settings: Setti
         measured = percentile(
             values if limit is None else sums, Fraction(settings.quantization.percentile)
         )
-        ranges.append(measured if limit is None else min(measured, limit))
+        ranges.append(measured if limit is None else min(max(measured, TABLE_RANGE_MIN), limit))
     return Calibration(input=largest, layers=tuple(ranges))
 
 

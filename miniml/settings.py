@@ -145,8 +145,8 @@ class DataSettings:
     file: str = _setting("data.csv", _text)
     label: tuple[str, ...] = _setting(("label",), _label)
     ignore: tuple[str, ...] = _setting((), _names)
-    scaling: Literal["minmax", "standard", "none"] = _setting(
-        "minmax", _choice("minmax", "standard", "none")
+    scaling: Literal["minmax", "symmetric", "standard", "none"] = _setting(
+        "minmax", _choice("minmax", "symmetric", "standard", "none")
     )
     split: tuple[float, float, float] | Literal["all"] = _setting((0.7, 0.1, 0.2), _split)
     seed: int = _setting(1, _integer(0, 2**32 - 1))
@@ -272,7 +272,9 @@ def load_settings(model_dir: Path) -> Settings:
     try:
         content = tomllib.loads(text.replace("\r\n", "\n"))
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: no valid TOML: {error}: correct that line") from None
+        last = f"line {len(text.splitlines())}"
+        reason = str(error).replace("end of document", last)
+        raise SettingsError(f"{path}: no valid TOML: {reason}: correct that line") from None
     return parse_settings(content, path)
 
 

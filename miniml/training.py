@@ -125,15 +125,20 @@ def _targets(
 def _initialise(
     rng: np.random.Generator, widths: list[int], activations: list[Activation], loss: Loss
 ) -> _Network:
-    """He's normal initialisation for relu, Glorot's uniform one otherwise; biases 0."""
-    weights = []
+    """He's normal initialisation for relu, Glorot's uniform one otherwise.
+
+    Biases are uniform in +-1 / sqrt(fan_in): from biases of 0 the kinks of a relu layer all
+    begin at the input's origin, the edge of its range after minmax scaling.
+    """
+    weights, biases = [], []
     for fan_in, fan_out, activation in zip(widths, widths[1:], activations, strict=False):
         if activation == "relu":
             weights.append(rng.normal(0.0, np.sqrt(2.0 / fan_in), (fan_in, fan_out)))
         else:
             limit = np.sqrt(6.0 / (fan_in + fan_out))
             weights.append(rng.uniform(-limit, limit, (fan_in, fan_out)))
-    return _Network(weights, [np.zeros(width) for width in widths[1:]], activations, loss)
+        biases.append(rng.uniform(-1.0, 1.0, fan_out) / np.sqrt(fan_in))
+    return _Network(weights, biases, activations, loss)
 
 
 def _run(
@@ -216,6 +221,9 @@ def _loss(
         return float(entropy.mean()), (outputs - targets) / rows
     error = outputs - targets
     slope = _slope(network.activations[-1], outputs)
+    if network.activations[-1] == "relu":
+        # An output that is 0 for every row has no slope and would stay there: pull it up.
+        slope = np.where(error < 0.0, 1.0, slope)
     return float((error**2).sum(axis=1).mean() / 2.0), error * slope / rows
 
 

@@ -1,0 +1,113 @@
+"""Runs a flashing tool: bounded, logged, and never left behind."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from miniml.errors import FlashError
+from miniml.hil.board_log import BoardLog
+
+_POLL_S = 0.1
+
+
+def run_tool(
+    command: Sequence[str],
+    log: BoardLog,
+    *,
+    timeout_s: float,
+    cancel: threading.Event,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Runs a command to its end; its output goes into the board's log.
+
+    Raises:
+        FlashError: it is missing, failed (with its last line), took too long, or `cancel`
+            was set. No process of it is left then.
+    """
+    name = Path(command[0]).name
+    log.add("host", shlex.join(command))
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            # A group of its own: pio starts SCons, which starts avrdude.
+            start_new_session=os.name != "nt",
+        )
+    except OSError as error:
+        raise FlashError(f"can't run {command[0]}: {error.strerror}; is it installed?") from error
+    lines: list[str] = []
+    reader = threading.Thread(target=_read, args=(process, name, log, lines), daemon=True)
+    reader.start()
+    try:
+        _wait(process, name, time.monotonic() + timeout_s, cancel)
+    except BaseException:
+        _kill(process)
+        raise
+    finally:
+        reader.join(2)
+    if process.returncode:
+        last = next((line for line in reversed(lines) if line.strip(" =")), "it said nothing")
+        raise FlashError(f"{name} failed ({process.returncode}): {telling_line(lines) or last}")
+
+
+def telling_line(lines: Sequence[str]) -> str:
+    """The last line that says why, where the very last ones are summaries."""
+    words = ("error", "fail", "not in sync", "timeout", "timed out", "can't", "no such")
+    for line in reversed(lines):
+        lower = line.lower()
+        # PlatformIO's frame ("*** [upload] Error 1", "==== [FAILED] Took") tells nothing.
+        frame = line.startswith(("***", "=")) or "[failed]" in lower or "environment " in lower
+        if not frame and any(word in lower for word in words):
+            return line.strip()
+    return ""
+
+
+def _read(process: subprocess.Popen[str], name: str, log: BoardLog, lines: list[str]) -> None:
+    assert process.stdout is not None
+    with process.stdout:
+        # A progress bar overwrites itself by carriage returns: universal newlines split it.
+        for line in process.stdout:
+            if text := line.strip():
+                log.add(name, text)
+                lines.append(text[:300])
+                del lines[:-200]
+
+
+def _wait(
+    process: subprocess.Popen[str], name: str, deadline: float, cancel: threading.Event
+) -> None:
+    while True:
+        try:
+            process.wait(_POLL_S)
+            return
+        except subprocess.TimeoutExpired:
+            if cancel.is_set():
+                raise FlashError(f"{name} was interrupted") from None
+            if time.monotonic() > deadline:
+                raise FlashError(f"{name} did not end in time: check port and cable") from None
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    if os.name == "nt":
+        process.kill()
+    else:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            process.kill()
+    process.wait()

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from miniml.atomic_file import write_atomically
 from miniml.errors import BudgetError, MiniMLError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("missing:", *missing)
         return MISSING_PACKAGES
     try:
-        print(build(arguments))
+        print(*build(arguments), sep="\n")
     except MiniMLError as error:
         return _fail(error, str(error), arguments.debug, error.exit_code)
     except OSError as error:
@@ -64,13 +65,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def build(arguments: argparse.Namespace) -> str:
-    """Prepare, check, write; returns one line for the build log.
+def build(arguments: argparse.Namespace) -> list[str]:
+    """Prepare, check, write; returns the lines for the build log.
+
+    A terminal and an IDE may build the same environment at once, so one process at a time
+    works on an output folder; `prepare` sees to it that a model is trained once.
 
     Raises:
-        MiniMLError: settings, data, lock or budget.
-        OSError: a file that can't be read or written.
+        MiniMLError: settings, data, lock, budget, or a file that can't be written.
+        OSError: a file that can't be read.
     """
+    from filelock import FileLock
+
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(arguments.out / ".filelock")
+        lock.acquire()
+    except OSError as error:
+        raise _unwritable(arguments.out, error) from error
+    try:
+        return _build(arguments)
+    finally:
+        lock.release()
+
+
+def _build(arguments: argparse.Namespace) -> list[str]:
     from miniml.adapters import firmware, int8
     from miniml.boards import BOARDS_FILE, LOCAL_FILE, load_boards, pick_board
     from miniml.pipeline import prepare
@@ -118,9 +137,11 @@ def build(arguments: argparse.Namespace) -> str:
     }
     write_if_changed(out / STAMP_FILE, json.dumps(stamp, indent=1, sort_keys=True) + "\n")
     deed = "trained" if prepared.trained else "up to date"
-    return f"MiniML: {prepared.model.name} {prepared.model.model_id[:8]} {deed}, " + (
-        f"wrote {' and '.join(changed)}" if changed else "headers as they were"
-    )
+    done = f"wrote {' and '.join(changed)}" if changed else "headers as they were"
+    return [
+        *(f"MiniML: {note}" for note in prepared.notes),
+        f"MiniML: {prepared.model.name} {prepared.model.model_id[:8]} {deed}, {done}",
+    ]
 
 
 def check_budget(model: QuantizedModel, board: Board) -> None:
@@ -171,20 +192,23 @@ def write_if_changed(path: Path, text: str) -> bool:
     """Write a whole file or none, and none where its content stays; True if it was written.
 
     Raises:
-        OSError: no permission, no space.
+        MiniMLError: no permission, no space; the old file is as it was.
     """
     content = text.encode("utf-8")
-    if digest(path) == hashlib.sha256(content).hexdigest():
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+        if digest(path) == hashlib.sha256(content).hexdigest():
+            return False
+        write_atomically(path, content)
+    except OSError as error:
+        raise _unwritable(path, error) from error
     return True
+
+
+def _unwritable(path: Path, error: OSError) -> MiniMLError:
+    return MiniMLError(
+        f"{path}: can't be written ({error.strerror}): make room or correct its rights, or set "
+        "PLATFORMIO_WORKSPACE_DIR to another folder"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

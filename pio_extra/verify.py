@@ -131,7 +131,12 @@ def gate(target, source, env):
 
 def forget(target, source, env):
     """Before the linker: what described the old ELF is gone."""
-    output_file.remove(record_path)
+    try:
+        output_file.remove(record_path)
+    except interpreter.HookError as error:
+        sys.stderr.write(f"Error: MiniML: {error}\n")
+        return 1
+    return 0
 
 
 record_path = choices.out_dir / record.RECORD_FILE

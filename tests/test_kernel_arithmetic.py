@@ -88,11 +88,9 @@ def float_cases() -> NDArray[np.float32]:
     target = (rng.integers(-130, 131, n) + rng.choice([0, 0.25, 0.5], n)).astype(np.float32)
     x = ((target - offset) / inv_scale).astype(np.float32)
     x = np.where(rng.random(n) < 0.5, x, np.nextafter(x, rng.choice([-np.inf, np.inf], n)))
-    special = np.array(
-        [0, -0.0, 0.5, -0.5, 0.49999997, -0.49999997, 1.5, 2.5, 126.5, 127.5, -127.5, -128, 1e-45]
-        + [1e38, -1e38, 3.4e38, np.inf, -np.inf, np.nan, 126.49999, 1e-39, 2**-149],
-        np.float32,
-    )
+    numbers = [0, -0.0, 0.5, -0.5, 0.49999997, -0.49999997, 1.5, 2.5, 126.49999, 126.5, 127.5]
+    extremes = [-127.5, -128, 1e-45, 1e-39, 1e38, -1e38, 3.4e38, np.inf, -np.inf, np.nan]
+    special = np.array([*numbers, *extremes], np.float32)
     grid = np.stack(np.meshgrid(special, special, special), -1).reshape(-1, 3)
     return np.concatenate([np.stack([x, inv_scale, offset], 1), grid]).astype(np.float32)
 

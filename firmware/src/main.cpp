@@ -2,70 +2,54 @@
 #include <Arduino.h>
 #include <miniml.h>
 
-#include "miniml_firmware.h"
+#include "miniml_firmware.h" // generated: the model, the board, the link's stream and rate
 
-// 0 leaves the link out of a release build; its cost is what the build prints.
+// 0 leaves the link out of a release build.
 #ifndef MINIML_LINK
 #define MINIML_LINK 1
 #endif
 
-static int8_t input[MINIML_MODEL_CONSTANT(N_INPUTS)];
+// One sample as the model takes it; the link's LOAD and FLOAT write here as well.
+static int8_t sample[MINIML_MODEL_CONSTANT(N_INPUTS)];
+static volatile bool sample_is_complete;
+
+// Call this from your driver or data-ready interrupt, feature by feature, with raw values as in
+// the CSV.
+void take_feature(uint16_t index, float value) {
+  sample[index] = MINIML_MODEL(quantize)(index, value);
+  sample_is_complete = index == MINIML_MODEL_CONSTANT(N_INPUTS) - 1;
+}
+
+// What your product does with a prediction. Lines without '!' are log text to the link's host.
+static void act_on(const int8_t *output) {
+  MINIML_LINK_STREAM.println(MINIML_MODEL_RESULT(output));
+}
 
 #if MINIML_LINK
 #include <MiniMLLink.h>
 
-extern const char miniml_build_id[] MINIML_FLASH;
-static const char model_id[] MINIML_FLASH = MINIML_MODEL_CONSTANT(MODEL_ID);
+extern const char miniml_build_id[] MINIML_FLASH; // build_id.cpp
 static const char board_name[] MINIML_FLASH = MINIML_BOARD_NAME;
-
-static const miniml_link_model model = {
-    MINIML_MODEL_CONSTANT(N_INPUTS),
-    MINIML_MODEL_CONSTANT(N_OUTPUTS),
-    MINIML_MODEL_CONSTANT(N_LAYERS),
-    input,
-    MINIML_MODEL(run_layers),
-    MINIML_MODEL(layer_width),
-    MINIML_MODEL(quantize),
-    model_id,
-    miniml_build_id,
-    board_name,
-};
-
-static MiniMLLink host(MINIML_LINK_STREAM, model, MINIML_BOARD_CLOCK_HZ);
+static const miniml_link_config link_config MINIML_FLASH = {&MINIML_MODEL(model), sample,
+                                                            board_name, miniml_build_id};
+static MiniMLLink device_link;
 #endif
-
-// Your application: call it with every new value of a sensor. Once a whole window has come in,
-// the network runs; classify() is the largest output, a regression reads MINIML_MODEL(predict).
-static uint16_t classify(const float *features) {
-  for (uint16_t i = 0; i < MINIML_MODEL_CONSTANT(N_INPUTS); i++) {
-    input[i] = MINIML_MODEL(quantize)(i, features[i]);
-  }
-  int8_t output[MINIML_MODEL_CONSTANT(N_OUTPUTS)];
-  MINIML_MODEL(run_int8)(input, output);
-  return miniml_argmax(output, MINIML_MODEL_CONSTANT(N_OUTPUTS));
-}
-
-static volatile uint16_t last_class;
-
-// Replace it with your sensor: true when features[] holds a new window.
-static bool window_is_full(float *features) {
-  (void)features;
-  return false;
-}
 
 void setup() {
   MINIML_LINK_STREAM.begin(MINIML_LINK_BAUD);
 #if MINIML_LINK
-  host.begin();
+  device_link.begin(MINIML_LINK_STREAM, link_config);
 #endif
 }
 
 void loop() {
-  static float features[MINIML_MODEL_CONSTANT(N_INPUTS)];
-  if (window_is_full(features)) {
-    last_class = classify(features);
+  if (sample_is_complete) {
+    sample_is_complete = false;
+    int8_t output[MINIML_MODEL_CONSTANT(N_OUTPUTS)];
+    MINIML_MODEL(run_int8)(sample, output);
+    act_on(output);
   }
 #if MINIML_LINK
-  host.poll();
+  device_link.poll();
 #endif
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from collections.abc import Iterable
@@ -13,17 +14,20 @@ import numpy as np
 
 from miniml.errors import ModelError
 
+# Between the halves of what C would act on inside a comment: its end, its start, trigraphs.
+_JOINED = re.compile(r"(?<=\*)(?=/)|(?<=/)(?=\*)|(?<=\?)(?=\?)")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 # C99 and C++11 keywords that match _NAME, and the library's own prefix.
-_RESERVED = frozenset(
-    "alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl "
-    "const constexpr const_cast continue decltype default delete do double dynamic_cast else "
-    "enum explicit export extern false float for friend goto if inline int long mutable "
-    "namespace new noexcept not not_eq nullptr operator or or_eq private protected public "
-    "register reinterpret_cast restrict return short signed sizeof static static_assert "
-    "static_cast struct switch template this thread_local throw true try typedef typeid "
-    "typename union unsigned using virtual void volatile wchar_t while xor xor_eq miniml".split()
-)
+_KEYWORDS = """
+alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
+constexpr const_cast continue decltype default delete do double dynamic_cast else enum explicit
+export extern false float for friend goto if inline int long mutable namespace new noexcept not
+not_eq nullptr operator or or_eq private protected public register reinterpret_cast restrict
+return short signed sizeof static static_assert static_cast struct switch template this
+thread_local throw true try typedef typeid typename union unsigned using virtual void volatile
+wchar_t while xor xor_eq miniml
+"""
+_RESERVED = frozenset(_KEYWORDS.split())
 
 
 def check_name(name: str) -> str:
@@ -58,6 +62,24 @@ def float_literal(value: float) -> str:
     return (text if "." in text or "e" in text else text + ".0") + "f"
 
 
+def comment(text: str) -> str:
+    """Text in ASCII that can't end a comment, begin one, or hold a trigraph."""
+    return _JOINED.sub(" ", json.dumps(text)[1:-1].replace('\\"', '"'))
+
+
+def listing(names: Iterable[str]) -> str:
+    """Numbered names as lines of a comment, of at most 100 columns where they can be broken."""
+    items = ", ".join(f"{index} {comment(name)}" for index, name in enumerate(names))
+    return textwrap.fill(
+        items,
+        width=100,
+        initial_indent=" *   ",
+        subsequent_indent=" *   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def _lines(items: Iterable[str]) -> str:
     return textwrap.fill(
         ", ".join(items), width=98, initial_indent="    ", subsequent_indent="    "
@@ -74,6 +96,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(integers=integers, floats=floats, float_literal=float_literal)
+    environment.filters.update(comment=comment, listing=listing)
     return environment
 
 

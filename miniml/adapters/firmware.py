@@ -14,4 +14,4 @@ def generate(model: QuantizedModel, board: Board) -> str:
         ModelError: the model's name can't prefix C symbols.
     """
     name = check_name(model.name)
-    return render("firmware.h.j2", name=name, upper=name.upper(), board=board)
+    return render("firmware.h.j2", model=model, name=name, upper=name.upper(), board=board)

@@ -27,5 +27,6 @@ def generate(model: QuantizedModel, source: str) -> str:
         upper=name.upper(),
         source=source,
         generator_version=GENERATOR_VERSION,
-        scratch=max(model.widths),
+        scratch_a=max(model.widths[0::2]),
+        scratch_b=max(model.widths[1::2]),
     )

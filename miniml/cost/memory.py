@@ -24,4 +24,4 @@ def model_flash(model: QuantizedModel, board: Board) -> int:
 
 def model_sram(model: QuantizedModel) -> int:
     """Bytes of the model's two buffers and of the sketch's input, in SRAM."""
-    return 2 * max(model.widths) + model.n_inputs
+    return max(model.widths[0::2]) + max(model.widths[1::2]) + model.n_inputs

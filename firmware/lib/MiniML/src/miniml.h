@@ -33,12 +33,24 @@ typedef struct {
   int8_t activation_max;
 } miniml_dense_layer;
 
+/* A model as the link and other tools see it. The struct and its constants lie in flash. */
+typedef struct {
+  const char *model_id;   /* 64 hex digits */
+  const uint16_t *widths; /* outputs of each layer */
+  uint16_t n_inputs;
+  uint16_t n_outputs;
+  uint8_t n_layers;
+  /* The output of layer n_layers (1 to all), valid until the next run. */
+  const int8_t *(*run_layers)(const int8_t *in, uint8_t n_layers);
+  int8_t (*quantize)(uint16_t index, float x);
+} miniml_model;
+
 /* Run one layer: layer in flash, in[n_inputs] in [-127, 127], out[n_outputs]; no overlap. */
 void miniml_dense_run(const miniml_dense_layer *layer, const int8_t *in, int8_t *out);
 
 /* Run n_layers layers. in[] holds any int8 and is clamped to input_min (so that -128 never
- * reaches a kernel). scratch_a and scratch_b must each hold the widest of the clamped input
- * and every layer. Returns the last layer's output, in one of the two. */
+ * reaches a kernel), and may be scratch_a. scratch_a holds the input and the output of every
+ * second layer, scratch_b those of the others. Returns the last layer's output, in one of them. */
 const int8_t *miniml_run_layers(const miniml_dense_layer *layers, uint8_t n_layers,
                                 const int8_t *in, int8_t input_min, int8_t *scratch_a,
                                 int8_t *scratch_b);

@@ -9,6 +9,8 @@
 #include <avr/pgmspace.h>
 #define MINIML_FLASH PROGMEM
 #define MINIML_FLASH_I8(address) ((int8_t)pgm_read_byte(address))
+#define MINIML_FLASH_CHAR(address) ((char)pgm_read_byte(address))
+#define MINIML_FLASH_U16(address) pgm_read_word(address)
 #define MINIML_FLASH_I32(address) ((int32_t)pgm_read_dword(address))
 #define MINIML_FLASH_FLOAT(address) pgm_read_float(address)
 #define MINIML_FLASH_COPY(to, from, size) memcpy_P((to), (from), (size))
@@ -29,6 +31,8 @@ static inline int8_t miniml_next(const int8_t **at) {
 #else
 #define MINIML_FLASH
 #define MINIML_FLASH_I8(address) (*(address))
+#define MINIML_FLASH_CHAR(address) (*(address))
+#define MINIML_FLASH_U16(address) (*(address))
 #define MINIML_FLASH_I32(address) (*(address))
 #define MINIML_FLASH_FLOAT(address) (*(address))
 #define MINIML_FLASH_COPY(to, from, size) memcpy((to), (from), (size))

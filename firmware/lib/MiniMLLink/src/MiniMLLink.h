@@ -8,18 +8,15 @@
 
 class MiniMLLink {
 public:
-  /* clock_hz: what to report where the core can't tell its clock. */
-  MiniMLLink(Stream &stream, const miniml_link_model &model, uint32_t clock_hz);
+  /* Call from setup(), after the stream has begun; config lies in MINIML_FLASH. */
+  void begin(Stream &stream, const miniml_link_config &config);
 
-  /* Call from setup(), after the stream has begun. */
-  void begin();
-
-  /* Call from loop(): takes what has arrived, answers whole lines, never waits. */
+  /* Call from loop(): takes what has arrived and answers whole lines. Waits for nothing but room in
+   * the stream's transmit buffer, and for the model. */
   void poll();
 
 private:
-  Stream &stream_;
-  const miniml_link_model &model_;
+  Stream *stream_;
   miniml_link link_;
 };
 

@@ -1,4 +1,4 @@
-/* Hex digits and the CRC of the link. */
+/* The characters of docs/PROTOCOL.md: CRC, hex fields, lines of bounded length. */
 #ifndef MINIML_LINK_TEXT_H
 #define MINIML_LINK_TEXT_H
 
@@ -9,14 +9,42 @@
 extern "C" {
 #endif
 
+/* A line with its line feed: an AVR core buffers 64 bytes, and a USB CDC packet holds as many. */
+#define MINIML_LINK_LINE 62
+
+typedef struct {
+  uint8_t length;
+  char bytes[MINIML_LINK_LINE];
+} miniml_link_line;
+
 /* CRC-16/XMODEM: polynomial 0x1021, start 0. */
-uint16_t miniml_link_crc(const char *text, uint8_t length);
+uint16_t miniml_link_crc(const char *bytes, uint8_t length);
 
-/* Read exactly `digits` upper-case hex digits; false if one is something else. */
-bool miniml_link_read_hex(const char *text, uint8_t digits, uint32_t *value);
+/* Answers: what would leave no room for the CRC and the line feed is dropped. */
 
-/* Write `digits` upper-case hex digits; returns the end. */
-char *miniml_link_write_hex(char *to, uint32_t value, uint8_t digits);
+/* "!SS ", the two digits being those of the request. */
+void miniml_line_start(miniml_link_line *line, const char *sequence);
+void miniml_line_put(miniml_link_line *line, char byte);
+/* text lies in MINIML_FLASH; what could end a field or a line becomes an underscore. */
+void miniml_line_put_field(miniml_link_line *line, const char *text);
+/* The first 16 of 64 hex digits in MINIML_FLASH, in upper case. */
+void miniml_line_put_id(miniml_link_line *line, const char *id);
+void miniml_line_put_hex(miniml_link_line *line, uint32_t value, uint8_t digits);
+void miniml_line_put_bytes(miniml_link_line *line, const int8_t *values, uint8_t n);
+void miniml_line_put_decimal(miniml_link_line *line, uint32_t value);
+/* CRC and line feed. */
+void miniml_line_finish(miniml_link_line *line);
+
+/* Requests: `at` runs over fields that end with a space or a 0. */
+
+/* Skips the word in MINIML_FLASH if it is the whole next field. */
+bool miniml_take_word(const char **at, const char *word);
+/* Skips a space. */
+bool miniml_take_space(const char **at);
+/* Exactly `digits` upper-case hex digits. */
+bool miniml_take_digits(const char **at, uint8_t digits, uint32_t *value);
+/* A space, then exactly `digits` (at most four) of them. */
+bool miniml_take_number(const char **at, uint8_t digits, uint16_t *value);
 
 #ifdef __cplusplus
 }

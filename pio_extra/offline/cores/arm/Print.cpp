@@ -36,7 +36,7 @@ size_t Print::print(double value, int digits) {
   if (isnan(value))
     return print("nan");
   if (isinf(value))
-    return print(value < 0 ? "-inf" : "inf");
+    return print("inf");
   if (fabs(value) > 4294967040.0)
     return print("ovf");
   size_t written = 0;

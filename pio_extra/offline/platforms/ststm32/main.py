@@ -1,5 +1,6 @@
 """The kit's build script for STM32: a .bin, written through the ROM loader by stm32flash."""
 
+import os
 import sys
 
 from SCons.Script import DefaultEnvironment
@@ -10,9 +11,22 @@ elf, image = env.SConscript("arm_program.py", exports="env")
 
 protocol = env.subst("$UPLOAD_PROTOCOL")
 upload = [env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")]
+
+
+def line_mode(env):
+    """No parity on a pseudo-terminal, which has none to offer; the ROM loader's 8E1 elsewhere.
+
+    As upload_flags it would change the project's configuration, and PlatformIO would wipe
+    the build folder before uploading what was in it.
+    """
+    port = os.path.realpath(env.subst("$UPLOAD_PORT"))
+    return "-m 8n1" if port.startswith("/dev/pts/") else ""
+
+
 if protocol == "serial":
     # The command line of the official builder/main.py; upload_flags come before these.
     env.Replace(
+        __line_mode=line_mode,
         UPLOADER="stm32flash",
         UPLOADERFLAGS=[
             "-g",
@@ -21,7 +35,7 @@ if protocol == "serial":
             env.subst("$UPLOAD_SPEED") or "115200",
             "-w",
         ],
-        UPLOADCMD='$UPLOADER $UPLOADERFLAGS "$SOURCE" "$UPLOAD_PORT"',
+        UPLOADCMD='$UPLOADER ${__line_mode(__env__)} $UPLOADERFLAGS "$SOURCE" "$UPLOAD_PORT"',
     )
     upload.insert(0, env.VerboseAction(env.AutodetectUploadPort, "Looking for upload port..."))
 elif protocol != "custom":

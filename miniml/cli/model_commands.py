@@ -12,9 +12,9 @@ from typing import Any
 
 from miniml import fixed_point
 from miniml.dataset import fingerprint, load_dataset, read_bytes, split_rows
-from miniml.errors import LockError
+from miniml.errors import LockError, MiniMLError
 from miniml.evaluation import Metrics, evaluate
-from miniml.lock import LOCK_FILE, Lock, read_lock
+from miniml.lock import LOCK_FILE, read_lock
 from miniml.model import QuantizedModel
 from miniml.pipeline import Prepared, make_lock, prepare, progress_line, save_lock
 from miniml.settings import Settings, load_settings
@@ -143,8 +143,13 @@ def run_quantize(arguments: argparse.Namespace) -> int:
     if old is None or old.data_sha256 != sha256 or old.training != settings.training_content():
         state = "missing" if old is None else "made from other data or training settings"
         raise LockError(f"{path}: {state}: run `miniml train {arguments.model_dir}` first")
-    lock: Lock = make_lock(settings, sha256, dataset, split, old.float_model)
-    written = save_lock(path, lock)
+    lock = make_lock(settings, sha256, dataset, split, old.float_model)
+    try:
+        written = save_lock(path, lock)
+    except OSError as error:
+        raise MiniMLError(
+            f"{path}: can't be written ({error.strerror}): check rights and room"
+        ) from error
     layers = [_layer(lock.model, index) for index in range(len(lock.model.layers))]
     content = {
         "name": lock.model.name,

@@ -32,7 +32,7 @@ def generate():
         interpreter.candidates(choices.project_dir, choices.python, env.subst("$PYTHONEXE")),
         hook_file.resolve().parent.parent,
         [*arguments, "--key", key, *(["--progress"] if int(ARGUMENTS.get("ISATTY", 0)) else [])],
-        choices.install,
+        choices.install == "yes",
     )
     sys.stdout.write(text)
     sys.stdout.flush()

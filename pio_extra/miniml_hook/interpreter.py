@@ -119,14 +119,19 @@ def _pip(python: str, packages: Sequence[str]) -> list[str]:
     return [python, "-m", "pip", "install", *packages]
 
 
+def _typed(command: Sequence[str]) -> str:
+    """A command as one types it, in sh and in cmd alike: `>` in a version must be quoted."""
+    return " ".join(f'"{word}"' if set(word) & set(" <>=~!&()") else word for word in command)
+
+
 def _install(python: str, packages: Sequence[str], environment: Mapping[str, str]) -> None:
     command = _pip(python, packages)
-    print(f"MiniML: custom_miniml_install = yes: {subprocess.list2cmdline(command)}", flush=True)
+    print(f"MiniML: custom_miniml_install = yes: {_typed(command)}", flush=True)
     done = subprocess.run(
         [*command, "--quiet", "--disable-pip-version-check"], env=dict(environment)
     )
     if done.returncode != 0:
-        raise HookError(f"pip failed: run it by hand: {subprocess.list2cmdline(command)}")
+        raise HookError(f"pip failed: run it by hand: {_typed(command)}")
 
 
 def _advice(python: str, packages: Sequence[str]) -> str:
@@ -135,7 +140,7 @@ def _advice(python: str, packages: Sequence[str]) -> str:
             f"{python} is too old, MiniML needs Python 3.11 or newer; run: python3.11 -m venv "
             ".venv (in the project), or set custom_miniml_python in platformio.ini"
         )
-    command = subprocess.list2cmdline(_pip(python, packages))
+    command = _typed(_pip(python, packages))
     return (
         f"{python} lacks {', '.join(packages)}; run: {command}   (or set custom_miniml_install = "
         "yes, or custom_miniml_python to a Python that has them)"

@@ -12,6 +12,7 @@ from .interpreter import HookError
 PREFIX = "custom_miniml_"
 OPTIONS = ("model", "board", "train", "python", "install")
 TRAIN = ("", "auto", "frozen")
+INSTALL = ("yes", "no")
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Options:
         board: section of boards.ini.
         train: "auto", "frozen" or "" (what model.toml says).
         python: an interpreter, or "".
-        install: whether pip may install what is missing.
+        install: "yes" where pip may install what is missing, or "no".
         out_dir: where the headers go.
         cache_dir: what outlives `-t clean`.
         unknown: option names that MiniML does not have.
@@ -35,7 +36,7 @@ class Options:
     board: str
     train: str
     python: str
-    install: bool
+    install: str
     out_dir: Path
     cache_dir: Path
     unknown: tuple[str, ...]
@@ -61,7 +62,7 @@ def read_options(env: Any) -> Options:
         board=option("board", env["PIOENV"]),
         train=option("train", ""),
         python=option("python", ""),
-        install=option("install", "no").lower() in ("yes", "true", "1", "on"),
+        install=option("install", "no").lower(),
         out_dir=Path(env.subst("$BUILD_DIR")).absolute() / "miniml",
         cache_dir=Path(env.subst("$PROJECT_WORKSPACE_DIR")).absolute() / "miniml" / "cache",
         unknown=tuple(name for name in given if name[len(PREFIX) :] not in OPTIONS),
@@ -81,3 +82,5 @@ def check(options: Options) -> None:
         raise HookError(f"platformio.ini: unknown option {name}; {hint}")
     if options.train not in TRAIN:
         raise HookError(f"platformio.ini: {PREFIX}train = {options.train}: must be auto or frozen")
+    if options.install not in INSTALL:
+        raise HookError(f"platformio.ini: {PREFIX}install = {options.install}: must be yes or no")

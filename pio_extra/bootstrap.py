@@ -30,7 +30,13 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 import argparse  # noqa: E402  (an old Python must get its line before these are read)
 import signal  # noqa: E402
 
-from pio_extra.provision import environment, setup_lock, system_packages, tasks  # noqa: E402
+from pio_extra.provision import (  # noqa: E402
+    checks,
+    environment,
+    setup_lock,
+    system_packages,
+    tasks,
+)
 from pio_extra.provision.errors import SetupError  # noqa: E402
 
 
@@ -42,10 +48,10 @@ def nothing_more() -> int:
 TASKS: dict[str, tuple[str, Callable[[], int]]] = {
     "setup": ("install what is missing, nothing else", nothing_more),
     "demo": ("train, build, flash, run and compare on every board; write the report", tasks.demo),
-    "test": ("every check and test", tasks.test),
-    "lint": ("the checks that only read the sources", tasks.lint),
-    "format": ("bring the sources into form", tasks.format_sources),
-    "campaign": ("the long tests that `test` leaves out", tasks.campaign),
+    "test": ("every check and test", checks.test),
+    "lint": ("the checks that only read the sources", checks.lint),
+    "format": ("bring the sources into form", checks.format_sources),
+    "campaign": ("the long tests that `test` leaves out", checks.campaign),
     "lock": ("resolve requirements.lock anew", tasks.lock),
     "clean": ("remove builds, caches and the offline kit", tasks.clean),
 }

@@ -30,7 +30,8 @@ def ensure() -> bool:
         _run([sys.executable, "-m", "venv", "--clear", str(VENV)], "can't make .venv")
     STAMP.write_text(INCOMPLETE, encoding="utf-8")
     print("installing the locked Python packages (may take a minute)", flush=True)
-    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--retries", "2"]
+    pip += ["install", "-qq"]
     _run(
         [*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)],
         "pip could not install the packages of requirements.lock (its words are above)",

@@ -89,6 +89,8 @@ BUILD_AND_RUN = (
     ),
     Need("stm32flash", "flashing stm32f4", _command("stm32flash")),
 )
+# A mirror that does not answer ends in a line, not in minutes of silence.
+BOUNDED = ("-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20")
 TESTING = (
     Need("clang-format", "checking the C sources", _command("clang-format")),
     Need("qemu-system-arm", "a second opinion on ARM instructions", _command("qemu-system-arm")),
@@ -118,9 +120,10 @@ def install(needs: list[Need]) -> None:
         )
     by_hand = f"sudo apt-get install {' '.join(packages)}"
     # Debian names no recommended package that the project needs.
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    apt = ["apt-get", *BOUNDED]
+    command = [*apt, "install", "-y", "--no-install-recommends", *packages]
     installed = _apt(command, by_hand)
-    if not installed and _apt(["apt-get", "update"], by_hand):
+    if not installed and _apt([*apt, "update"], by_hand):
         # A machine that has never updated its lists doesn't know the packages.
         installed = _apt(command, by_hand)
     if not installed:

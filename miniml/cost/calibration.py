@@ -1,79 +1,79 @@
-"""Measured coefficients, a record a core and toolchain; `calibrate` writes them."""
+"""What toolchains make of the C kernel: records measured on simulated boards.
+
+`calibration.json` holds them; `python -m miniml.cost.calibrate` measures and rewrites them.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 import numpy as np
 
-from miniml.model import DenseLayer, Float64Array, QuantizedModel
+from miniml.cost.paths import PATHS
+from miniml.model import Float64Array
 
-FILE = "calibration.json"
+FILE = Path(__file__).with_name("calibration.json")
+FORMAT = "miniml.calibration/1"
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What one toolchain makes of the portable kernel.
+    """One core and toolchain.
 
     Attributes:
-        call: cycles of one run, without its layers.
-        layer: cycles of a layer's entry and exit.
-        terms: cycles for each count of `layer_terms`, by name.
-        copy: cycles for each input byte that is clamped.
-        stack: bytes of stack of the sketch and link while a model runs.
+        core: as in boards.ini.
+        toolchain: as build.json says it, such as "avr-gcc-5.4.0 -Os -flto".
+        memory: what the cycles hold for, "0 wait states".
+        cycles: of one pass of each of PATHS; those left out take none of their own.
+        stack: bytes of stack of one run, from the call of <name>_run_layers on.
+        kernel_flash: bytes of the kernel's functions.
+        worst_error: largest relative error over the models of the calibration.
     """
 
-    call: float
-    copy: float
-    layer: float
-    terms: Mapping[str, float]
+    core: str
+    toolchain: str
+    memory: str
+    cycles: dict[str, float]
     stack: int
+    kernel_flash: int
+    worst_error: float
+
+    def coefficients(self) -> Float64Array:
+        """Cycles by PATHS, float64."""
+        return np.array([self.cycles.get(name, 0.0) for name in PATHS])
 
 
-TERMS = ("rows", "pairs", "odd", "places", "left", "tables")
+@dataclass(frozen=True)
+class CalibrationFile:
+    """All records, and the kernel that they are of.
 
-
-def layer_terms(layer: DenseLayer) -> Float64Array:
-    """How often each part of the kernel runs in one layer; float64, (len(TERMS),).
-
-    rows: outputs; pairs, odd: multiply-accumulates by twos and the ones left over; places:
-    bits of all right shifts (a loop on AVR); left: rows with a left shift, and its bits;
-    tables: look-ups.
+    Attributes:
+        kernel: SHA-256 of the kernel's sources (`kernel_digest`).
+        records: by (core, toolchain).
     """
-    shifts = layer.shifts.astype(np.int64)
-    return np.array(
-        [
-            layer.n_outputs,
-            layer.n_outputs * (layer.n_inputs // 2),
-            layer.n_outputs * (layer.n_inputs % 2),
-            2 * np.maximum(-shifts, 0).sum(),
-            (shifts >= 0).sum() + shifts[shifts > 0].sum(),
-            layer.n_outputs if layer.table is not None else 0,
-        ],
-        np.float64,
-    )
+
+    kernel: str
+    records: dict[tuple[str, str], Calibration]
+
+    def text(self) -> str:
+        """Canonical JSON, indented for diffs."""
+        records = [dataclasses.asdict(record) for _, record in sorted(self.records.items())]
+        content = {"format": FORMAT, "kernel": self.kernel, "records": records}
+        return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
 
 @cache
-def calibrations() -> dict[tuple[str, str], Calibration]:
-    """All records, by (core, toolchain)."""
-    text = (resources.files("miniml.cost") / FILE).read_text(encoding="utf-8")
-    return {
-        (entry.pop("core"), entry.pop("toolchain")): Calibration(**entry)
-        for entry in json.loads(text)
-    }
+def load_calibrations(file: Path = FILE) -> CalibrationFile:
+    """Read the records."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    records = [Calibration(**record) for record in content["records"]]
+    return CalibrationFile(content["kernel"], {(r.core, r.toolchain): r for r in records})
 
 
-def layer_cycles(layer: DenseLayer, calibration: Calibration) -> float:
-    """Cycles of one layer."""
-    weights = np.array([calibration.terms[name] for name in TERMS])
-    return float(calibration.layer + layer_terms(layer) @ weights)
-
-
-def run_cycles(model: QuantizedModel, calibration: Calibration) -> float:
-    """Cycles of one run outside its layers."""
-    return calibration.call + calibration.copy * model.n_inputs
+def find_calibration(core: str, toolchain: str | None) -> Calibration | None:
+    """The record of exactly this core and toolchain."""
+    return load_calibrations().records.get((core, toolchain)) if toolchain else None

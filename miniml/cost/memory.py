@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from miniml.boards import Board
+from miniml.cost.calibration import load_calibrations
 from miniml.model import DenseLayer, QuantizedModel
 
 # sizeof(miniml_dense_layer): five pointers, two uint16_t, two int8_t; padded on ARM.
 _LAYER_STRUCT = {"avr": 16, "cortex-m4": 28, "cortex-m0plus": 28}
+# sizeof(miniml_model): four pointers, two uint16_t, a uint8_t; padded on ARM.
+_MODEL_STRUCT = {"avr": 13, "cortex-m4": 24, "cortex-m0plus": 24}
+_MODEL_ID = 65
 
 
-def layer_flash(layer: DenseLayer, board: Board) -> int:
+def layer_flash(layer: DenseLayer, core: str) -> int:
     """Bytes of one layer's constants in flash."""
     rows = layer.n_outputs
-    tables = layer.macs + rows * (4 + 4 + 1) + (256 if layer.table is not None else 0)
-    return tables + _LAYER_STRUCT[board.core]
+    table = 0 if layer.table is None else 256
+    return layer.macs + rows * (4 + 4 + 1) + table + _LAYER_STRUCT[core]
 
 
-def model_flash(model: QuantizedModel, board: Board) -> int:
-    """Bytes of the model's constants in flash, the float entry's included."""
-    floats = 4 * (2 * model.n_inputs)
-    return floats + sum(layer_flash(layer, board) for layer in model.layers)
+def model_flash(model: QuantizedModel, core: str) -> int:
+    """Bytes of the model's constants in flash: layers, float entry, what the link reads."""
+    layers = sum(layer_flash(layer, core) for layer in model.layers)
+    float_entry = 4 * (2 * model.n_inputs)
+    return layers + float_entry + 2 * len(model.layers) + _MODEL_ID + _MODEL_STRUCT[core]
+
+
+def kernel_flash(core: str) -> int:
+    """Bytes of the kernel's code: the largest that was measured for this core."""
+    records = load_calibrations().records.values()
+    return max((r.kernel_flash for r in records if r.core == core), default=0)
 
 
 def model_sram(model: QuantizedModel) -> int:
-    """Bytes of the model's two buffers and of the sketch's input, in SRAM."""
-    return max(model.widths[0::2]) + max(model.widths[1::2]) + model.n_inputs
+    """Bytes of the model's two buffers and of the sketch's sample."""
+    widths = model.widths
+    return max(widths[0::2]) + max(widths[1::2]) + model.n_inputs

@@ -3,27 +3,25 @@
 
 /* acc + sum(weights * in). Two products of [-127, 127] sum to at most 32,258, which an int
  * holds: half of the 32-bit additions, which cost most on an 8-bit core. */
-MINIML_NOINLINE static int32_t miniml_dot(const int8_t *weights, const int8_t *in, uint16_t n,
+MINIML_NOINLINE static int32_t miniml_dot(const int8_t *weights, const int8_t *in, uint_fast16_t n,
                                           int32_t acc) {
-  uint16_t pairs = n >> 1;
-  if (pairs != 0) {
-    do {
-      int sum = miniml_flash_next(&weights) * miniml_next(&in);
-      sum += miniml_flash_next(&weights) * miniml_next(&in);
-      acc += sum;
-    } while (--pairs != 0);
-  }
+  int sum = 0;
   if (n & 1) {
-    acc += miniml_flash_next(&weights) * *in;
+    sum = miniml_flash_next(&weights) * miniml_next(&in);
   }
-  return acc;
+  for (uint_fast16_t pairs = n >> 1; pairs != 0; pairs--) {
+    acc += sum;
+    sum = miniml_flash_next(&weights) * miniml_next(&in);
+    sum += miniml_flash_next(&weights) * miniml_next(&in);
+  }
+  return acc + sum;
 }
 
 MINIML_NOINLINE void miniml_dense_run(const miniml_dense_layer *layer, const int8_t *in,
                                       int8_t *out) {
   miniml_dense_layer l;
   MINIML_FLASH_COPY(&l, layer, sizeof l);
-  for (uint16_t row = l.n_outputs; row != 0; row--) {
+  for (uint_fast16_t row = l.n_outputs; row != 0; row--) {
     const int32_t acc = miniml_dot(l.weights, in, l.n_inputs, MINIML_FLASH_I32(l.bias));
     int8_t value =
         miniml_requantize(acc, MINIML_FLASH_I32(l.multipliers), MINIML_FLASH_I8(l.shifts));
@@ -49,7 +47,7 @@ MINIML_NOINLINE const int8_t *miniml_run_layers(const miniml_dense_layer *layers
                                                 int8_t *scratch_a, int8_t *scratch_b) {
   miniml_dense_layer first;
   MINIML_FLASH_COPY(&first, layers, sizeof first);
-  for (uint16_t i = 0; i < first.n_inputs; i++) {
+  for (uint_fast16_t i = 0; i < first.n_inputs; i++) {
     scratch_a[i] = in[i] < input_min ? input_min : in[i];
   }
   for (uint8_t i = 0; i < n_layers; i++) {

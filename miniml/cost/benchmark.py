@@ -1,0 +1,181 @@
+"""Cycles of generated models on simulated cores, outside of any firmware.
+
+A benchmark program calls <name>_run_layers through a pointer, as the link's TIME does, and takes
+the call of an empty function off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from miniml.adapters import int8
+from miniml.cost.elf_symbols import symbols
+from miniml.cost.paths import Int64Array
+from miniml.errors import UsageError
+from miniml.model import Int8Array, QuantizedModel
+
+LIBRARY = Path(__file__).parents[2] / "firmware" / "lib" / "MiniML"
+KERNEL = LIBRARY / "src"
+ROWS_HEADER = "rows.h"
+
+
+def kernel_digest() -> str:
+    """SHA-256 over the kernel's sources and flags: a calibration holds for just these."""
+    digest = hashlib.sha256()
+    for file in [LIBRARY / "library.json", *sorted(KERNEL.iterdir())]:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Target:
+    """How the builders of PlatformIO compile for a core (docs/PLATFORMIO.md).
+
+    Attributes:
+        core: as in boards.ini.
+        prefix: of the compiler's programs.
+        machine: flags of every call.
+        compile_flags: of compilation; the toolchain's optimization flags come on top.
+        link_flags: of the benchmark's link.
+        optimization: the builder's flags that a toolchain string names.
+    """
+
+    core: str
+    prefix: str
+    machine: tuple[str, ...]
+    compile_flags: tuple[str, ...]
+    link_flags: tuple[str, ...]
+    optimization: tuple[str, ...]
+
+    def toolchain(self) -> str:
+        """Such as "avr-gcc-5.4.0 -Os -flto", of the compiler on PATH."""
+        version = _run([self.prefix + "gcc", "-dumpfullversion", "-dumpversion"]).strip()
+        return " ".join([f"{self.prefix}gcc-{version}", *self.optimization])
+
+
+_SECTIONS = ("-ffunction-sections", "-fdata-sections")
+_ARM_LINK = (
+    "-nostartfiles",
+    "--specs=nano.specs",
+    "-Wl,--gc-sections,-e,benchmark_run,-u,benchmark_empty",
+)
+TARGETS = {
+    target.core: target
+    for target in (
+        Target(
+            core="avr",
+            prefix="avr-",
+            machine=("-mmcu=atmega328p",),
+            compile_flags=("-std=gnu11", "-Wall", *_SECTIONS, "-fno-fat-lto-objects"),
+            link_flags=("-Wl,--gc-sections", "-fuse-linker-plugin"),
+            optimization=("-Os", "-flto"),
+        ),
+        Target(
+            core="cortex-m4",
+            prefix="arm-none-eabi-",
+            machine=("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
+            compile_flags=("-std=gnu17", *_SECTIONS, "--param", "max-inline-insns-single=500"),
+            link_flags=(*_ARM_LINK, "-Wl,-Ttext=0x08000000,-Tdata=0x20000000"),
+            optimization=("-Os",),
+        ),
+        Target(
+            core="cortex-m0plus",
+            prefix="arm-none-eabi-",
+            machine=("-mcpu=cortex-m0plus", "-mthumb"),
+            compile_flags=("-std=gnu11", *_SECTIONS, "-fomit-frame-pointer", "-funsigned-char"),
+            link_flags=(*_ARM_LINK, "-Wl,-Ttext=0x10000000,-Tdata=0x20000000"),
+            optimization=("-Os",),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """One model on one core.
+
+    Attributes:
+        cycles: int64, (n, layers): of the first 1, 2, ... layers, as TIME counts.
+        outputs: int8, (n, n_outputs), of all layers.
+        stack: most bytes of stack below the call.
+        kernel_flash: bytes of the kernel's functions in the program.
+    """
+
+    cycles: Int64Array
+    outputs: Int8Array
+    stack: int
+    kernel_flash: int
+
+
+def measure(target: Target, model: QuantizedModel, inputs: Int8Array, folder: Path) -> Measurement:
+    """Compile and run one model.
+
+    Args:
+        target: of TARGETS.
+        model: small enough for the core, with the inputs.
+        inputs: int8, (n, n_inputs).
+        folder: an empty one for the program.
+
+    Raises:
+        UsageError: the compiler is missing or refuses.
+        SimulatorError: the simulated core can't be started.
+    """
+    from miniml.cost import benchmark_arm, benchmark_avr
+
+    one = benchmark_avr if target.core == "avr" else benchmark_arm
+    program = build(target, model, inputs, one.PROGRAM, folder)
+    cycles, outputs, stack = one.run(target.core, program, model, inputs)
+    return Measurement(np.array(cycles, np.int64), outputs, stack, _kernel_flash(program))
+
+
+def build(
+    target: Target, model: QuantizedModel, inputs: Int8Array, main: str, folder: Path
+) -> Path:
+    """Compile a program around a model's header, as the target's builder would."""
+    rows = ",\n".join("{" + ",".join(map(str, row)) + "}" for row in inputs.tolist())
+    shape = f"[{len(inputs)}][{model.n_inputs}]"
+    (folder / "model.h").write_text(int8.generate(model, "a benchmark"), encoding="utf-8")
+    (folder / ROWS_HEADER).write_text(
+        f"#define ROWS {len(inputs)}\n#define MODEL(symbol) {model.name}_##symbol\n"
+        f"#define MODEL_CONSTANT(symbol) {model.name.upper()}_##symbol\n"
+        f"static const int8_t rows{shape} MINIML_FLASH MINIML_UNUSED = {{\n{rows}}};\n",
+        encoding="utf-8",
+    )
+    (folder / "main.c").write_text(main, encoding="utf-8")
+    compiler = target.prefix + "gcc"
+    own = json.loads((LIBRARY / "library.json").read_text(encoding="utf-8"))["build"]
+    flags = [*target.machine, *target.compile_flags, *target.optimization]
+    library_flags = [*(flag for flag in flags if flag not in own["unflags"]), *own["flags"]]
+    includes = [f"-I{KERNEL}", f"-I{folder}"]
+    objects = []
+    for source in [folder / "main.c", *sorted(KERNEL.glob("*.c"))]:
+        objects.append(str(folder / f"{source.stem}.o"))
+        these = library_flags if source.parent == KERNEL else flags
+        _run([compiler, *these, *includes, "-c", str(source), "-o", objects[-1]])
+    program = folder / "program.elf"
+    link = [*target.machine, *target.optimization, *target.link_flags]
+    _run([compiler, *link, "-o", str(program), *objects])
+    return program
+
+
+def _kernel_flash(program: Path) -> int:
+    found = symbols(program).items()
+    return sum(size for name, (_, size) in found if name.startswith("miniml_"))
+
+
+def _run(command: Sequence[str]) -> str:
+    if shutil.which(command[0]) is None:
+        raise UsageError(f"{command[0]} is not on PATH: install it, or leave its core out")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "error" in line]
+        raise UsageError(f"{command[0]} failed: {(lines or ['no reason given'])[0]}")
+    return done.stdout

@@ -12,6 +12,7 @@ from miniml_hook import (
     build_id,
     firmware_size,
     interpreter,
+    link_cost,
     options,
     output_file,
     record,
@@ -91,24 +92,33 @@ def describe(prepared):
     }
 
 
-def measure(elf):
-    """Bytes of the linked firmware."""
-    search_path = str(env["ENV"]["PATH"])
+def size_of(elf):
+    """Bytes of a linked program, as PlatformIO counts them."""
     command = [
         str(elf) if word in ("$SOURCES", "$SOURCE") else env.subst(word)
         for word in str(env.get("SIZECHECKCMD", "$SIZETOOL -B -d $SOURCES")).split()
     ]
-    total = firmware_size.total_size(
+    search_path = str(env["ENV"]["PATH"])
+    return firmware_size.total_size(
         elf, command, env["SIZEPROGREGEXP"], env["SIZEDATAREGEXP"], search_path
     )
-    symbols = firmware_size.run_tool(
-        [env.subst("$CC").replace("-gcc", "-nm"), "-S", str(elf)], search_path
-    )
-    link = firmware_size.link_size(symbols)
+
+
+def measure(node, elf):
+    """Bytes of the linked firmware, and what the link has in them."""
+    total = size_of(elf)
+    bare = link_cost.link_without(node, choices.out_dir / "without_link")
+    if bare is not None:
+        rest, method = size_of(bare), "measured"
+        link = firmware_size.Size(total.flash - rest.flash, total.sram - rest.sram)
+    else:
+        nm = env.subst("$CC").replace("-gcc", "-nm")
+        symbols = firmware_size.run_tool([nm, "-S", str(elf)], str(env["ENV"]["PATH"]))
+        link, method = firmware_size.link_size(symbols), "by symbols"
     return {
         "flash": total.flash,
         "sram": total.sram,
-        "link": {"flash": link.flash, "sram": link.sram, "method": "symbols"},
+        "link": {"flash": link.flash, "sram": link.sram, "method": method},
     }
 
 
@@ -119,7 +129,7 @@ def gate(target, source, env):
         elf_sha256 = output_file.sha256_of(elf)
         found = record.read_record(record_path, elf_sha256, build["build_id"])
         if found is None:
-            found = {**build, "elf_sha256": elf_sha256, **measure(elf)}
+            found = {**build, "elf_sha256": elf_sha256, **measure(source[0], elf)}
         record.check_budget(found, prepared["board"], record_path)
         record.write_record(record_path, found)
     except interpreter.HookError as error:

@@ -1,9 +1,9 @@
 """Flash and SRAM of a linked firmware, and what the link has in them.
 
 The totals are the ones that PlatformIO prints: its own size command and expressions, as the
-platform's builder set them. The link's share is the sum of the ELF's symbols that are named
-after it (`miniml_link...`, `MiniMLLink...`): code that the compiler merged into them counts,
-library code that only they call (Serial) does not.
+platform's builder set them. Where the link can't be left out (link_cost.py), its share is the
+sum of the ELF's symbols that are named after it (`miniml_link...`, `MiniMLLink...`): code that
+the compiler merged into them counts, library code that only they call (Serial) does not.
 """
 
 from __future__ import annotations

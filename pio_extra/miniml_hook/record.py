@@ -54,7 +54,8 @@ def summary(record: Mapping[str, Any], board: Mapping[str, Any]) -> str:
     link, world = record["link"], {"kit": "offline kit", "official": "official platform"}
     return (
         f"MiniML: {record['model']} {record['model_id'][:8]} for {record['env']}: "
-        f"flash {record['flash']:,} of {board['flash_bytes']:,} (link {link['flash']:,}), "
-        f"SRAM {record['sram']:,} of {board['sram_bytes']:,} (link {link['sram']:,}), "
+        f"flash {record['flash']:,} of {board['flash_bytes']:,}, "
+        f"SRAM {record['sram']:,} of {board['sram_bytes']:,}; "
+        f"the link takes {link['flash']:,} and {link['sram']:,} of them ({link['method']}); "
         f"build {record['build_id'][:8]}, {world[record['world']]}"
     )

@@ -8,7 +8,7 @@
 #define MINIML_TEXT(text) (text)
 #endif
 
-#define VERSION '1'
+#define VERSION 1
 /* Bytes of a layer in one answer. */
 #define BYTES_IN_ANSWER 22
 #define ECHO_LENGTH 40
@@ -30,6 +30,38 @@ typedef enum {
 static const char error_names[][6] MINIML_FLASH = {"",     "HELLO", "CRC",   "LONG",
                                                    "VERB", "ARGS",  "RANGE", "STATE"};
 
+typedef enum {
+  HELLO,
+  INFO_BOARD,
+  INFO_SHAPE,
+  INFO_LAYER,
+  INFO_TOOL,
+  INFO_SIZE,
+  LOAD,
+  FLOAT,
+  RUN,
+  READ,
+  TIME,
+  ECHO,
+  RESET,
+  N_VERBS
+} verb;
+
+/* A verb and the widths of its numbers in hex digits; '*' stands for the rest of the line. */
+typedef struct {
+  char name[11];
+  char fields[4];
+} request_shape;
+
+#define MAX_NUMBERS 3
+
+static const request_shape shapes[N_VERBS] MINIML_FLASH = {
+    {"HELLO", "8"},    {"INFO BOARD", ""}, {"INFO SHAPE", ""}, {"INFO LAYER", "2"},
+    {"INFO TOOL", ""}, {"INFO SIZE", ""},  {"LOAD", "4*"},     {"FLOAT", "4*"},
+    {"RUN", "2"},      {"READ", "242"},    {"TIME", "1"},      {"ECHO", "*"},
+    {"RESET", ""},
+};
+
 void miniml_link_start(miniml_link *link, const miniml_link_config *config) {
   memset(link, 0, sizeof *link);
   MINIML_FLASH_COPY(&link->config, config, sizeof link->config);
@@ -40,84 +72,20 @@ static uint16_t layer_width(const miniml_link *link, uint8_t layer) {
   return MINIML_FLASH_U16(link->model.widths + layer - 1);
 }
 
-/* Requests. Each reads its arguments from `at` on and puts its results behind "OK". */
-
-static error_code hello(miniml_link *link, const char *at) {
-  uint32_t nonce;
-  if (!miniml_take_space(&at) || !miniml_take_digits(&at, 8, &nonce) || *at) {
-    return BAD_ARGS;
-  }
-  link->greeted = true;
+static void put_output(miniml_link *link, const int8_t *values, uint16_t n) {
   miniml_line_put(&link->answer, ' ');
-  miniml_line_put(&link->answer, VERSION);
-  miniml_line_put(&link->answer, ' ');
-  miniml_line_put_hex(&link->answer, nonce, 8);
-  miniml_line_put(&link->answer, ' ');
-  miniml_line_put_id(&link->answer, link->model.model_id);
-  miniml_line_put(&link->answer, ' ');
-  miniml_line_put_id(&link->answer, link->config.build_id);
-  return FINE;
-}
-
-static error_code info_layer(miniml_link *link, const char *at) {
-  uint16_t layer;
-  if (!miniml_take_number(&at, 2, &layer) || *at) {
-    return BAD_ARGS;
-  }
-  if (layer == 0 || layer > link->model.n_layers) {
-    return OUT_OF_RANGE;
-  }
-  miniml_line_put_hex(&link->answer, layer_width(link, (uint8_t)layer), 4);
-  return FINE;
-}
-
-static error_code info(miniml_link *link, const char *at) {
-  miniml_link_line *const answer = &link->answer;
-  miniml_line_put(answer, ' ');
-  if (!miniml_take_space(&at)) {
-    return BAD_ARGS;
-  }
-  if (miniml_take_word(&at, MINIML_TEXT("LAYER"))) {
-    return info_layer(link, at);
-  }
-  if (miniml_take_word(&at, MINIML_TEXT("BOARD"))) {
-    miniml_line_put_field(answer, link->config.board);
-    miniml_line_put(answer, ' ');
-    miniml_line_put_decimal(answer, miniml_device_clock());
-  } else if (miniml_take_word(&at, MINIML_TEXT("SHAPE"))) {
-    miniml_line_put_hex(answer, link->model.n_inputs, 4);
-    miniml_line_put(answer, ' ');
-    miniml_line_put_hex(answer, link->model.n_outputs, 4);
-    miniml_line_put(answer, ' ');
-    miniml_line_put_hex(answer, link->model.n_layers, 2);
-  } else if (miniml_take_word(&at, MINIML_TEXT("TOOL"))) {
-    miniml_line_put_field(answer, MINIML_TEXT(__VERSION__));
-  } else if (miniml_take_word(&at, MINIML_TEXT("SIZE"))) {
-    uint16_t used, untouched;
-    miniml_device_stack(&used, &untouched);
-    miniml_line_put_hex(answer, used, 4);
-    miniml_line_put(answer, ' ');
-    miniml_line_put_hex(answer, untouched, 4);
-  } else {
-    return BAD_ARGS;
-  }
-  return *at ? BAD_ARGS : FINE;
+  miniml_line_put_bytes(&link->answer, values, (uint8_t)n);
 }
 
 /* LOAD with two digits an item, FLOAT with eight. */
-static error_code load(miniml_link *link, const char *at, uint8_t digits) {
-  uint16_t offset;
-  if (!miniml_take_number(&at, 4, &offset) || !miniml_take_space(&at)) {
-    return BAD_ARGS;
-  }
+static error_code load(miniml_link *link, uint16_t offset, const char *at, uint8_t digits) {
   const uint8_t n = (uint8_t)(strlen(at) / digits);
-  if (n == 0 || at[n * digits]) {
+  uint32_t value;
+  if (n == 0) {
     return BAD_ARGS;
   }
   /* All or nothing: every digit is looked at before the first byte is stored. */
-  const char *rest = at;
-  uint32_t value;
-  while (*rest) {
+  for (const char *rest = at; *rest;) {
     if (!miniml_take_digits(&rest, digits, &value)) {
       return BAD_ARGS;
     }
@@ -138,30 +106,21 @@ static error_code load(miniml_link *link, const char *at, uint8_t digits) {
   return FINE;
 }
 
-static error_code run(miniml_link *link, const char *at) {
-  uint16_t layers;
-  if (!miniml_take_number(&at, 2, &layers) || *at) {
-    return BAD_ARGS;
-  }
-  if (layers > link->model.n_layers) {
+static error_code run(miniml_link *link, uint8_t layer) {
+  if (layer > link->model.n_layers) {
     return OUT_OF_RANGE;
   }
-  const uint8_t layer = (uint8_t)(layers ? layers : link->model.n_layers);
+  if (layer == 0) {
+    layer = link->model.n_layers;
+  }
   link->output = link->model.run_layers(link->config.input, layer);
   link->output_layer = layer;
   const uint16_t width = layer_width(link, layer);
-  miniml_line_put(&link->answer, ' ');
-  miniml_line_put_bytes(&link->answer, link->output,
-                        (uint8_t)(width < BYTES_IN_ANSWER ? width : BYTES_IN_ANSWER));
+  put_output(link, link->output, width < BYTES_IN_ANSWER ? width : BYTES_IN_ANSWER);
   return FINE;
 }
 
-static error_code read_bytes(miniml_link *link, const char *at) {
-  uint16_t layer, offset, n;
-  if (!miniml_take_number(&at, 2, &layer) || !miniml_take_number(&at, 4, &offset) ||
-      !miniml_take_number(&at, 2, &n) || *at) {
-    return BAD_ARGS;
-  }
+static error_code read_bytes(miniml_link *link, uint8_t layer, uint16_t offset, uint16_t n) {
   const int8_t *values = link->config.input;
   uint16_t width = link->model.n_inputs;
   if (layer != 0) {
@@ -169,80 +128,120 @@ static error_code read_bytes(miniml_link *link, const char *at) {
       return BAD_STATE;
     }
     values = link->output;
-    width = layer_width(link, (uint8_t)layer);
+    width = layer_width(link, layer);
   }
   if (n == 0 || n > BYTES_IN_ANSWER || offset > width || n > width - offset) {
     return OUT_OF_RANGE;
   }
-  miniml_line_put(&link->answer, ' ');
-  miniml_line_put_bytes(&link->answer, values + offset, (uint8_t)n);
+  put_output(link, values + offset, n);
   return FINE;
 }
 
-static error_code time_run(miniml_link *link, const char *at) {
-  uint16_t masked;
-  if (!miniml_take_number(&at, 1, &masked) || masked > 1 || *at) {
-    return BAD_ARGS;
+/* Puts the results of a well-formed request behind "OK". */
+static error_code execute(miniml_link *link, verb which, const uint32_t *numbers,
+                          const char *rest) {
+  miniml_link_line *const answer = &link->answer;
+  const miniml_model *const model = &link->model;
+  switch (which) {
+  case HELLO:
+    link->greeted = true;
+    miniml_line_put_number(answer, VERSION, 1);
+    miniml_line_put_number(answer, numbers[0], 8);
+    miniml_line_put_id(answer, model->model_id);
+    miniml_line_put_id(answer, link->config.build_id);
+    return FINE;
+  case INFO_BOARD:
+    miniml_line_put_field(answer, link->config.board);
+    miniml_line_put_decimal(answer, miniml_device_clock());
+    return FINE;
+  case INFO_SHAPE:
+    miniml_line_put_number(answer, model->n_inputs, 4);
+    miniml_line_put_number(answer, model->n_outputs, 4);
+    miniml_line_put_number(answer, model->n_layers, 2);
+    return FINE;
+  case INFO_LAYER:
+    if (numbers[0] == 0 || numbers[0] > model->n_layers) {
+      return OUT_OF_RANGE;
+    }
+    miniml_line_put_number(answer, layer_width(link, (uint8_t)numbers[0]), 4);
+    return FINE;
+  case INFO_TOOL:
+    miniml_line_put_field(answer, MINIML_TEXT(__VERSION__));
+    return FINE;
+  case INFO_SIZE: {
+    uint16_t used, untouched;
+    miniml_device_stack(&used, &untouched);
+    miniml_line_put_number(answer, used, 4);
+    miniml_line_put_number(answer, untouched, 4);
+    return FINE;
   }
-  link->output_layer = 0;
-  const uint32_t cycles = miniml_device_cycles(link->model.run_layers, link->config.input,
-                                               link->model.n_layers, masked);
-  miniml_line_put(&link->answer, ' ');
-  miniml_line_put_hex(&link->answer, cycles, 8);
-  return FINE;
+  case LOAD:
+    return load(link, (uint16_t)numbers[0], rest, 2);
+  case FLOAT:
+    return load(link, (uint16_t)numbers[0], rest, 8);
+  case RUN:
+    return run(link, (uint8_t)numbers[0]);
+  case READ:
+    return read_bytes(link, (uint8_t)numbers[0], (uint16_t)numbers[1], (uint16_t)numbers[2]);
+  case TIME:
+    if (numbers[0] > 1) {
+      return BAD_ARGS;
+    }
+    link->output_layer = 0;
+    miniml_line_put_number(answer,
+                           miniml_device_cycles(model->run_layers, link->config.input,
+                                                model->n_layers, numbers[0] != 0),
+                           8);
+    return FINE;
+  case ECHO:
+    if (strlen(rest) > ECHO_LENGTH) {
+      return BAD_ARGS;
+    }
+    miniml_line_put(answer, ' ');
+    while (*rest) {
+      miniml_line_put(answer, *rest++);
+    }
+    return FINE;
+  case RESET:
+    link->reset_requested = true;
+    return FINE;
+  default:
+    return NO_VERB;
+  }
 }
 
-static error_code echo(miniml_link *link, const char *at) {
-  if (!miniml_take_space(&at) || strlen(at) > ECHO_LENGTH) {
-    return BAD_ARGS;
+/* Reads "VERB ARG ARG" by the shapes. */
+static error_code parse(miniml_link *link, const char *at) {
+  uint8_t which = 0;
+  while (which < N_VERBS && !miniml_take_word(&at, shapes[which].name)) {
+    which++;
   }
-  miniml_line_put(&link->answer, ' ');
-  while (*at) {
-    miniml_line_put(&link->answer, *at++);
-  }
-  return FINE;
-}
-
-static error_code execute(miniml_link *link, const char *at) {
-  if (miniml_take_word(&at, MINIML_TEXT("HELLO"))) {
-    return hello(link, at);
-  }
-  if (!link->greeted) {
+  if (which != HELLO && !link->greeted) {
     return NEED_HELLO;
   }
-  if (miniml_take_word(&at, MINIML_TEXT("LOAD"))) {
-    return load(link, at, 2);
+  if (which == N_VERBS) {
+    return NO_VERB;
   }
-  if (miniml_take_word(&at, MINIML_TEXT("FLOAT"))) {
-    return load(link, at, 8);
+  uint32_t numbers[MAX_NUMBERS];
+  uint32_t *number = numbers;
+  const char *field = shapes[which].fields;
+  for (char width; (width = MINIML_FLASH_CHAR(field)) != 0; field++) {
+    if (*at++ != ' ') {
+      return BAD_ARGS;
+    }
+    if (width == '*') {
+      return execute(link, (verb)which, numbers, at);
+    }
+    if (!miniml_take_digits(&at, (uint8_t)(width - '0'), number++)) {
+      return BAD_ARGS;
+    }
   }
-  if (miniml_take_word(&at, MINIML_TEXT("RUN"))) {
-    return run(link, at);
-  }
-  if (miniml_take_word(&at, MINIML_TEXT("READ"))) {
-    return read_bytes(link, at);
-  }
-  if (miniml_take_word(&at, MINIML_TEXT("TIME"))) {
-    return time_run(link, at);
-  }
-  if (miniml_take_word(&at, MINIML_TEXT("INFO"))) {
-    return info(link, at);
-  }
-  if (miniml_take_word(&at, MINIML_TEXT("ECHO"))) {
-    return echo(link, at);
-  }
-  if (miniml_take_word(&at, MINIML_TEXT("RESET"))) {
-    link->reset_requested = !*at;
-    return *at ? BAD_ARGS : FINE;
-  }
-  return NO_VERB;
+  return *at ? BAD_ARGS : execute(link, (verb)which, numbers, at);
 }
 
 static const miniml_link_line *refuse(miniml_link_line *line, const char *sequence,
                                       error_code error) {
-  miniml_line_start(line, sequence);
-  miniml_line_put_field(line, MINIML_TEXT("ERR"));
-  miniml_line_put(line, ' ');
+  miniml_line_start(line, sequence, MINIML_TEXT("ERR"));
   miniml_line_put_field(line, error_names[error]);
   miniml_line_finish(line);
   return line;
@@ -271,7 +270,7 @@ static const miniml_link_line *answer(miniml_link *link) {
   }
   *check = 0;
   at = text + 1;
-  if (!miniml_take_digits(&at, 2, &given) || given == 0xFF || !miniml_take_space(&at)) {
+  if (!miniml_take_digits(&at, 2, &given) || given == 0xFF || *at++ != ' ') {
     return reject(link, BAD_ARGS);
   }
   if (!typed && link->answered && crc == link->answered_crc &&
@@ -280,10 +279,8 @@ static const miniml_link_line *answer(miniml_link *link) {
   }
   link->answered = !typed;
   link->answered_crc = crc;
-  miniml_line_start(&link->answer, text + 1);
-  miniml_line_put(&link->answer, 'O');
-  miniml_line_put(&link->answer, 'K');
-  const error_code error = execute(link, at);
+  miniml_line_start(&link->answer, text + 1, MINIML_TEXT("OK"));
+  const error_code error = parse(link, at);
   if (error) {
     return refuse(&link->answer, text + 1, error);
   }

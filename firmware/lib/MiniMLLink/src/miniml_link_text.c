@@ -18,42 +18,59 @@ uint16_t miniml_link_crc(const char *bytes, uint8_t length) {
   return crc;
 }
 
-void miniml_line_start(miniml_link_line *line, const char *sequence) {
-  line->bytes[0] = '!';
-  line->bytes[1] = sequence[0];
-  line->bytes[2] = sequence[1];
-  line->bytes[3] = ' ';
-  line->length = 4;
-}
-
 void miniml_line_put(miniml_link_line *line, char byte) {
   if (line->length < MINIML_LINK_LINE - TRAILER) {
     line->bytes[line->length++] = byte;
   }
 }
 
-void miniml_line_put_field(miniml_link_line *line, const char *text) {
+static void miniml_line_put_text(miniml_link_line *line, const char *text) {
   for (char byte; (byte = MINIML_FLASH_CHAR(text)) != 0; text++) {
     miniml_line_put(line, byte > ' ' && byte <= '~' && byte != '*' ? byte : '_');
   }
 }
 
+void miniml_line_start(miniml_link_line *line, const char *sequence, const char *word) {
+  line->bytes[0] = '!';
+  line->bytes[1] = sequence[0];
+  line->bytes[2] = sequence[1];
+  line->bytes[3] = ' ';
+  line->length = 4;
+  miniml_line_put_text(line, word);
+}
+
+void miniml_line_put_field(miniml_link_line *line, const char *text) {
+  miniml_line_put(line, ' ');
+  miniml_line_put_text(line, text);
+}
+
 void miniml_line_put_id(miniml_link_line *line, const char *id) {
+  miniml_line_put(line, ' ');
   for (uint8_t i = 0; i < 16; i++) {
     const char digit = MINIML_FLASH_CHAR(id + i);
     miniml_line_put(line, (char)(digit >= 'a' ? digit - ('a' - 'A') : digit));
   }
 }
 
-static char miniml_link_digit(uint8_t value) {
-  value &= 15;
-  return (char)(value < 10 ? '0' + value : 'A' - 10 + value);
+/* Without a look at the room: 4 digits at the end of a line always have it. */
+static void miniml_line_append_hex(miniml_link_line *line, uint32_t value, uint8_t digits) {
+  line->length = (uint8_t)(line->length + digits);
+  for (char *to = line->bytes + line->length; digits; digits--) {
+    const uint8_t digit = (uint8_t)value & 15;
+    *--to = (char)(digit < 10 ? '0' + digit : 'A' - 10 + digit);
+    value >>= 4;
+  }
 }
 
-void miniml_line_put_hex(miniml_link_line *line, uint32_t value, uint8_t digits) {
-  while (digits--) {
-    miniml_line_put(line, miniml_link_digit((uint8_t)(value >> (4 * digits))));
+static void miniml_line_put_hex(miniml_link_line *line, uint32_t value, uint8_t digits) {
+  if (line->length + digits <= MINIML_LINK_LINE - TRAILER) {
+    miniml_line_append_hex(line, value, digits);
   }
+}
+
+void miniml_line_put_number(miniml_link_line *line, uint32_t value, uint8_t digits) {
+  miniml_line_put(line, ' ');
+  miniml_line_put_hex(line, value, digits);
 }
 
 void miniml_line_put_bytes(miniml_link_line *line, const int8_t *values, uint8_t n) {
@@ -69,6 +86,7 @@ void miniml_line_put_decimal(miniml_link_line *line, uint32_t value) {
     digits[n++] = (char)('0' + value % 10);
     value /= 10;
   } while (value);
+  miniml_line_put(line, ' ');
   while (n) {
     miniml_line_put(line, digits[--n]);
   }
@@ -76,13 +94,9 @@ void miniml_line_put_decimal(miniml_link_line *line, uint32_t value) {
 
 void miniml_line_finish(miniml_link_line *line) {
   const uint16_t crc = miniml_link_crc(line->bytes + 1, (uint8_t)(line->length - 1));
-  char *end = line->bytes + line->length;
-  *end++ = '*';
-  for (int8_t shift = 12; shift >= 0; shift = (int8_t)(shift - 4)) {
-    *end++ = miniml_link_digit((uint8_t)(crc >> shift));
-  }
-  *end = '\n';
-  line->length = (uint8_t)(line->length + TRAILER);
+  line->bytes[line->length++] = '*';
+  miniml_line_append_hex(line, crc, 4);
+  line->bytes[line->length++] = '\n';
 }
 
 bool miniml_take_word(const char **at, const char *word) {
@@ -96,14 +110,6 @@ bool miniml_take_word(const char **at, const char *word) {
     return false;
   }
   *at = next;
-  return true;
-}
-
-bool miniml_take_space(const char **at) {
-  if (**at != ' ') {
-    return false;
-  }
-  (*at)++;
   return true;
 }
 
@@ -122,14 +128,5 @@ bool miniml_take_digits(const char **at, uint8_t digits, uint32_t *value) {
     *value = *value << 4 | digit;
     (*at)++;
   }
-  return true;
-}
-
-bool miniml_take_number(const char **at, uint8_t digits, uint16_t *value) {
-  uint32_t wide;
-  if (!miniml_take_space(at) || !miniml_take_digits(at, digits, &wide)) {
-    return false;
-  }
-  *value = (uint16_t)wide;
   return true;
 }

@@ -22,29 +22,28 @@ uint16_t miniml_link_crc(const char *bytes, uint8_t length);
 
 /* Answers: what would leave no room for the CRC and the line feed is dropped. */
 
-/* "!SS ", the two digits being those of the request. */
-void miniml_line_start(miniml_link_line *line, const char *sequence);
+/* "!SS " with the two digits of the request, then a word in MINIML_FLASH. */
+void miniml_line_start(miniml_link_line *line, const char *sequence, const char *word);
 void miniml_line_put(miniml_link_line *line, char byte);
-/* text lies in MINIML_FLASH; what could end a field or a line becomes an underscore. */
+/* A space, then a text in MINIML_FLASH; what could end a field becomes an underscore. */
 void miniml_line_put_field(miniml_link_line *line, const char *text);
-/* The first 16 of 64 hex digits in MINIML_FLASH, in upper case. */
+/* A space, then the first 16 of 64 hex digits in MINIML_FLASH, in upper case. */
 void miniml_line_put_id(miniml_link_line *line, const char *id);
-void miniml_line_put_hex(miniml_link_line *line, uint32_t value, uint8_t digits);
-void miniml_line_put_bytes(miniml_link_line *line, const int8_t *values, uint8_t n);
+/* A space, then hex digits. */
+void miniml_line_put_number(miniml_link_line *line, uint32_t value, uint8_t digits);
+/* A space, then a decimal number. */
 void miniml_line_put_decimal(miniml_link_line *line, uint32_t value);
+/* Two hex digits each. */
+void miniml_line_put_bytes(miniml_link_line *line, const int8_t *values, uint8_t n);
 /* CRC and line feed. */
 void miniml_line_finish(miniml_link_line *line);
 
-/* Requests: `at` runs over fields that end with a space or a 0. */
+/* Requests: both move `at` on if they find what they look for. */
 
-/* Skips the word in MINIML_FLASH if it is the whole next field. */
+/* A text in MINIML_FLASH before a space or the line's end. */
 bool miniml_take_word(const char **at, const char *word);
-/* Skips a space. */
-bool miniml_take_space(const char **at);
 /* Exactly `digits` upper-case hex digits. */
 bool miniml_take_digits(const char **at, uint8_t digits, uint32_t *value);
-/* A space, then exactly `digits` (at most four) of them. */
-bool miniml_take_number(const char **at, uint8_t digits, uint16_t *value);
 
 #ifdef __cplusplus
 }

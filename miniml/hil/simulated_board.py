@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import socket
 import subprocess
 import sys
@@ -137,6 +138,7 @@ class SimulatedBoard:
                 time.sleep(0.2)
         self._remove("control")
         self._remove("port")
+        shutil.rmtree(self.state / "RPI-RP2", ignore_errors=True)
 
     def _remove(self, name: str) -> None:
         (self.state / name).unlink(missing_ok=True)

@@ -1,0 +1,186 @@
+"""miniml run, flash, boards: everything that touches a board."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from miniml.boards import load_boards
+from miniml.hil.project import find_project
+from miniml.hil.run_options import DEFAULT_FLOATS, DEFAULT_RANDOM, SIMULATED, RunOptions
+
+Subparsers = Any  # argparse has no public name for what add_subparsers returns
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the three commands to the `miniml` parser."""
+    running = _command(
+        subparsers,
+        "run",
+        "flash what `pio run` built, run the test split on the board, compare, report",
+        "Flashes each board, asks who it is, runs every row of the test split, compares every "
+        "layer's bytes and the cycles with Python's, and writes the report to .pio/miniml/report.",
+    )
+    _add_board_options(running)
+    running.add_argument("--samples", type=_count, metavar="N", help="only N rows of the split")
+    running.add_argument(
+        "--random",
+        type=_count,
+        default=DEFAULT_RANDOM,
+        metavar="N",
+        help="random int8 inputs besides (default: %(default)s)",
+    )
+    running.add_argument(
+        "--floats",
+        type=_count,
+        default=DEFAULT_FLOATS,
+        metavar="N",
+        help="rows through the device's own quantizer besides (default: %(default)s)",
+    )
+    running.add_argument("--no-flash", action="store_true", help="run what the board already has")
+    running.add_argument(
+        "--optional", action="store_true", help="no board is a SKIP, not exit code 3"
+    )
+    running.add_argument(
+        "--append", action="store_true", help="add to the report instead of replacing it"
+    )
+    running.set_defaults(run=run_run)
+    flashing = _command(
+        subparsers, "flash", "flash what `pio run` built", "Flashes each board and stops there."
+    )
+    _add_board_options(flashing)
+    flashing.set_defaults(run=run_flash)
+    listing = _command(
+        subparsers,
+        "boards",
+        "list the known boards and what is attached; opens no port",
+        "Lists the sections of boards.ini, and the serial ports of this machine that fit them.",
+    )
+    listing.set_defaults(run=run_boards_list)
+
+
+def _command(
+    subparsers: Subparsers, name: str, summary: str, description: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name, help=summary, description=description
+    )
+    parser.add_argument(
+        "--project-dir",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where platformio.ini is, here or above (default: the working directory)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    return parser
+
+
+def _add_board_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--board",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a section of boards.ini; may be repeated (default: every board that was built)",
+    )
+    parser.add_argument("--port", default="", help="the board's serial port or pyserial URL")
+    parser.add_argument(
+        "--simulated",
+        choices=SIMULATED,
+        default="auto",
+        help="whether a simulated board may stand in (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--adopt", action="store_true", help="flash even a port where another board answers"
+    )
+    parser.add_argument(
+        "--pace",
+        choices=("free", "realtime"),
+        default="free",
+        help="of simulated boards (default: %(default)s)",
+    )
+    parser.add_argument("--verbose", action="store_true", help="show commands and traffic")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
+def _options(arguments: argparse.Namespace) -> RunOptions:
+    names = tuple(name for part in arguments.board for name in part.split(",") if name)
+    if arguments.port and len(names) != 1:
+        from miniml.errors import UsageError
+
+        raise UsageError("--port names one port: give exactly one --board with it")
+    return RunOptions(
+        project=find_project(arguments.project_dir),
+        boards=names,
+        port=arguments.port,
+        simulated=arguments.simulated,
+        samples=getattr(arguments, "samples", None),
+        random=getattr(arguments, "random", 0),
+        floats=getattr(arguments, "floats", 0),
+        flash=not getattr(arguments, "no_flash", False),
+        adopt=arguments.adopt,
+        pace=arguments.pace,
+        verbose=arguments.verbose,
+    )
+
+
+def run_run(arguments: argparse.Namespace) -> int:
+    """`miniml run`."""
+    from miniml.hil.harness import run_and_report
+    from miniml.hil.report import table
+
+    options = _options(arguments)
+    report, page = run_and_report(options, optional=arguments.optional, append=arguments.append)
+    if arguments.json:
+        json.dump(report, sys.stdout, indent=1)
+        print()
+    else:
+        print(table(report))
+        print(f"report: {page}")
+    return int(report["exit_code"])
+
+
+def run_flash(arguments: argparse.Namespace) -> int:
+    """`miniml flash`."""
+    from miniml.hil.run import flash_boards
+
+    said: list[str] = []
+    flash_boards(_options(arguments), said.append if arguments.json else print)
+    if arguments.json:
+        print(json.dumps({"flashed": said}))
+    return 0
+
+
+def run_boards_list(arguments: argparse.Namespace) -> int:
+    """`miniml boards`."""
+    from miniml.hil.attached import attached_ports, candidates
+
+    ports = attached_ports()
+    listed: list[dict[str, Any]] = [
+        {
+            "name": board.name,
+            "title": board.title,
+            "core": board.core,
+            "simulator": board.simulator or None,
+            "ports": [board.port] if board.port else [p.device for p in candidates(board, ports)],
+        }
+        for board in load_boards(find_project(arguments.project_dir)).values()
+    ]
+    if arguments.json:
+        print(json.dumps({"boards": listed}, indent=1))
+        return 0
+    for board in listed:
+        attached = ", ".join(board["ports"]) or "not attached"
+        stand_in = "simulated board available" if board["simulator"] else "no simulated board"
+        print(f"{board['name']:<14} {board['title']}: {attached}; {stand_in}")
+    return 0

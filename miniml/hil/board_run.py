@@ -1,0 +1,167 @@
+"""One board from finding it to its result: the harness' only path, whoever calls it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from miniml import reference
+from miniml.boards import Board
+from miniml.cost import foretell
+from miniml.cost.paths import Int64Array
+from miniml.errors import BoardError, MiniMLError, SilentBoardError, StaleFirmwareError
+from miniml.hil.board_log import BoardLog
+from miniml.hil.exercise import Exercise, Progress
+from miniml.hil.firmware_build import FirmwareBuild, load_build
+from miniml.hil.flash import FlashJob, flash
+from miniml.hil.hard_inputs import hard_floats, random_inputs
+from miniml.hil.identity import (
+    check_board,
+    check_firmware,
+    check_shape,
+    stack_use,
+    who_is_there,
+)
+from miniml.hil.place import Place, PortPlace, await_port, find_place
+from miniml.hil.port import LinePort
+from miniml.hil.project import miniml_dir
+from miniml.hil.run_options import RunOptions
+from miniml.hil.session import Session
+from miniml.hil.verdict import BoardResult, judge, record_error
+from miniml.pipeline import Prepared
+
+PORT_TIMEOUT_S = 15.0
+# A port that is about to be flashed is asked who it is, but not for long: it may be empty.
+LOOK_PATIENCE = 0.25
+# A generous bound for one run: cycles a MAC of the slowest kernel, and for a simulator's pace.
+CYCLES_PER_MAC_BOUND = 500
+SIMULATOR_SLOWDOWN = 10
+
+
+@dataclass
+class BoardRun:
+    """What one board's run needs; `execute` does it and never raises a MiniMLError.
+
+    Attributes:
+        boards: all known boards, to recognise a wrong one.
+        prepared: the model by model folder, as `load_models` makes it.
+        cancel: set to end the run early.
+    """
+
+    board: Board
+    boards: Mapping[str, Board]
+    options: RunOptions
+    prepared: Mapping[str, Prepared]
+    cancel: threading.Event
+    progress: Progress
+    optional: bool = False
+    place: Place | None = None
+
+    def execute(self) -> BoardResult:
+        """Flash, identify, run, compare, judge."""
+        result = BoardResult(self.board.name, self.board.title)
+        file = miniml_dir(self.options.project) / "log" / f"{self.board.name}.log"
+        log = BoardLog(self.board.name, file, verbose=self.options.verbose)
+        try:
+            self._execute(result, log)
+            judge(result, self.board)
+        except MiniMLError as error:
+            log.add("host", f"{type(error).__name__}: {error}")
+            record_error(result, error, optional=self.optional)
+        result.log_tail = log.tail()
+        return result
+
+    def _execute(self, result: BoardResult, log: BoardLog) -> None:
+        build = result.build = load_build(self.options.project, self.board.name)
+        prepared = self.prepared[str(build.model_dir)]
+        if build.model_id != prepared.model.model_id:
+            raise StaleFirmwareError(
+                f"the build of {self.board.name} has model {build.model_id[:16]}, "
+                f"{prepared.lock_path.name} holds {prepared.model.model_id[:16]}: "
+                f"run `pio run -e {self.board.name}`"
+            )
+        place = self.place = find_place(self.board, self.boards, build, self.options, log)
+        result.simulated = place.simulated
+        if place.note:
+            result.notes.append(place.note)
+        with place.occupied():
+            if self.options.flash:
+                self._look_before_flashing(place, log)
+                flash(FlashJob(self.options.project, self.board, place, build, log, self.cancel))
+            port = await_port(place, PORT_TIMEOUT_S)
+            with closing(LinePort(port, self.board.link_baud)) as line:
+                session = Session(line, log, patience=self.options.patience)
+                try:
+                    self._converse(result, session, port, prepared, build)
+                except BoardError:
+                    # A simulated board that died is the cause of whatever the line showed.
+                    if place.ours is not None:
+                        place.ours.check()
+                    raise
+                finally:
+                    result.retries = session.retries
+
+    def _look_before_flashing(self, place: Place, log: BoardLog) -> None:
+        """Refuses to overwrite another board's firmware on a port."""
+        if self.options.adopt or not isinstance(place, PortPlace):
+            return
+        port = await_port(place, PORT_TIMEOUT_S)
+        with closing(LinePort(port, self.board.link_baud)) as line:
+            session = Session(line, log, patience=LOOK_PATIENCE * self.options.patience)
+            try:
+                identity = who_is_there(session, self.board.reset_settle_ms / 1000)
+            except SilentBoardError:
+                return
+            except BoardError as error:
+                log.add("host", f"before flashing: {error}")
+                return
+        check_board(identity, self.board, port)
+
+    def _converse(
+        self,
+        result: BoardResult,
+        session: Session,
+        port: str,
+        prepared: Prepared,
+        build: FirmwareBuild,
+    ) -> None:
+        model, options = prepared.model, self.options
+        identity = result.identity = who_is_there(session, self.board.reset_settle_ms / 1000)
+        check_board(identity, self.board, port)
+        check_firmware(identity, build)
+        check_shape(session, model)
+        vectors = prepared.test_vectors()
+        rows = slice(options.samples)
+        inputs = vectors.inputs[rows]
+        cost = result.cost = foretell(model, self.board, build.toolchain, inputs)
+        exercise = Exercise(session, model, self._run_timeout(model.macs, result), self.progress)
+        test = exercise.run_rows("test", inputs, result.cycles)
+        result.comparisons.append(test)
+        result.worst_cycle_error = worst_error(result.cycles.masked, cost.cycles_by_row)
+        if model.task == "classification" and test.outputs:
+            classes = reference.predict_classes(model, np.stack(test.outputs))
+            result.accuracy = float(np.mean(classes == vectors.labels[rows]))
+        if options.random:
+            hard = random_inputs(model, options.random)
+            result.comparisons.append(exercise.run_rows("random", hard))
+        if options.floats:
+            floats = hard_floats(model, vectors.features, options.floats)
+            result.comparisons.append(exercise.quantize_rows(floats))
+        result.stack = stack_use(session)
+        if self.place is not None and self.place.ours is not None:
+            result.simulator_stack = self.place.ours.control("status").get("stack_used")
+
+    def _run_timeout(self, macs: int, result: BoardResult) -> float:
+        seconds = CYCLES_PER_MAC_BOUND * (macs + 1000) / self.board.clock_hz
+        return 2.0 + seconds * (SIMULATOR_SLOWDOWN if result.simulated else 1)
+
+
+def worst_error(measured: list[int], foretold: Int64Array | None) -> float | None:
+    """Largest |measured - foretold| / foretold over the rows; None if either is missing."""
+    if foretold is None or len(measured) != len(foretold) or not measured:
+        return None
+    return float(np.max(np.abs(np.array(measured) - foretold) / foretold))

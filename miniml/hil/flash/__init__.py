@@ -1,0 +1,27 @@
+"""How a program gets into a board: a strategy a flashing method (docs/HARNESS.md, "Flashing")."""
+
+from miniml.hil.flash.method import FlashJob, FlashMethod
+from miniml.hil.flash.platformio_upload import PlatformioUpload
+from miniml.hil.flash.stm32_loader import Stm32Loader
+from miniml.hil.flash.uf2_copy import Uf2Copy
+
+METHODS: dict[str, FlashMethod] = {
+    # Also for avrdude: PlatformIO has the tool, and the user's upload settings count.
+    "avrdude": PlatformioUpload(),
+    "pio": PlatformioUpload(),
+    "stm32flash": Stm32Loader(),
+    "uf2": Uf2Copy(),
+}
+
+
+def flash(job: FlashJob) -> None:
+    """Flashes the board of a job by the method of its section.
+
+    Raises:
+        BoardError: what failed, with the tool's own last line.
+    """
+    job.log.add("host", f"flash {job.build.elf} sha256 {job.build.elf_sha256}")
+    METHODS[job.board.flash_method].flash(job)
+
+
+__all__ = ["METHODS", "FlashJob", "FlashMethod", "flash"]

@@ -1,0 +1,57 @@
+"""What every flashing strategy gets, and what it has to do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from miniml.boards import Board
+from miniml.hil.board_log import BoardLog
+from miniml.hil.firmware_build import FirmwareBuild
+from miniml.hil.place import Place, await_port
+from miniml.hil.tool_process import run_tool
+
+# 32 KB at 57,600 baud, written and read back, take a quarter of a minute.
+TOOL_TIMEOUT_S = 120.0
+PORT_TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True)
+class FlashJob:
+    """A firmware for a board that is held (`Place.occupied`)."""
+
+    project: Path
+    board: Board
+    place: Place
+    build: FirmwareBuild
+    log: BoardLog
+    cancel: threading.Event
+
+    def port(self) -> str:
+        """The board's port right now."""
+        return await_port(self.place, PORT_TIMEOUT_S)
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        """Runs a flashing tool; raises FlashError with its last line."""
+        run_tool(
+            command,
+            self.log,
+            timeout_s=TOOL_TIMEOUT_S,
+            cancel=self.cancel,
+            cwd=self.project,
+            environment=environment,
+        )
+
+
+class FlashMethod(Protocol):
+    """A strategy."""
+
+    def flash(self, job: FlashJob) -> None:
+        """Writes and verifies the program and starts it.
+
+        Raises:
+            BoardError: it failed; the board may be without a program then.
+        """

@@ -1,0 +1,59 @@
+"""Writes the report's files; a reader never sees half of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from miniml.adapters.c_text import render
+from miniml.atomic_file import write_atomically
+from miniml.hil.report.junit import junit
+from miniml.hil.report.terminal import HEADINGS, cells, remarks
+
+JSON_FILE, JUNIT_FILE, HTML_FILE = "report.json", "junit.xml", "report.html"
+
+
+def write_reports(folder: Path, report: Mapping[str, Any], *, append: bool = False) -> Path:
+    """Writes report.json, junit.xml and report.html; returns the HTML page.
+
+    Args:
+        folder: made if it is missing.
+        report: as `content` makes it.
+        append: keep the boards of the report that is there, replaced where they ran again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    merged = _merged(folder / JSON_FILE, report) if append else report
+    text = json.dumps(merged, indent=1, ensure_ascii=False) + "\n"
+    page = folder / HTML_FILE
+    write_atomically(folder / JSON_FILE, text.encode())
+    write_atomically(folder / JUNIT_FILE, junit(merged))
+    rows = [
+        {"cells": cells(board), "verdict": board["verdict"], "board": board}
+        for board in merged["boards"]
+    ]
+    html = render(
+        "report.html.j2",
+        report=merged,
+        headings=HEADINGS,
+        rows=rows,
+        remarks=[line for line in remarks(merged["boards"]) if line],
+    )
+    write_atomically(page, html.encode())
+    return page
+
+
+def _merged(file: Path, report: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+        kept = [
+            board
+            for board in before["boards"]
+            if board["name"] not in {new["name"] for new in report["boards"]}
+        ]
+        codes = {before["exit_code"] if kept else 0, report["exit_code"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return report
+    code = 1 if 1 in codes else max(codes)
+    return {**report, "exit_code": code, "boards": [*kept, *report["boards"]]}

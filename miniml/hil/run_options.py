@@ -1,0 +1,47 @@
+"""What a run of the harness was asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Simulated = Literal["auto", "never", "always"]
+SIMULATED: tuple[Simulated, ...] = ("auto", "never", "always")
+DEFAULT_RANDOM = 1000
+DEFAULT_FLOATS = 40
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of `miniml run` and, with --hil- before them, of pytest (docs/HARNESS.md).
+
+    Attributes:
+        project: folder of platformio.ini.
+        boards: names from boards.ini; empty: all of them.
+        port: serial port of the only board; empty: look for it.
+        simulated: whether a simulated board may stand in.
+        samples: rows of the test split; None: all.
+        random: how many random int8 inputs besides.
+        floats: how many rows go through the device's own quantizer besides.
+        flash: whether to flash first.
+        adopt: flash even a port where another board's firmware answers.
+        pace: of simulated boards: "free", or "realtime".
+        patience: stretches the link's time-outs.
+        wait_s: how long a board in use is waited for.
+        verbose: show what happens, command lines included.
+    """
+
+    project: Path
+    boards: tuple[str, ...] = ()
+    port: str = ""
+    simulated: Simulated = "auto"
+    samples: int | None = None
+    random: int = DEFAULT_RANDOM
+    floats: int = DEFAULT_FLOATS
+    flash: bool = True
+    adopt: bool = False
+    pace: str = "free"
+    patience: float = 1.0
+    wait_s: float = 120.0
+    verbose: bool = False

@@ -1,0 +1,117 @@
+"""What a board's run is worth: PASS, FAIL, ERROR or SKIP, and by which rule."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from miniml.boards import Board
+from miniml.cost import Cost
+from miniml.errors import MiniMLError, NoBoardError
+from miniml.hil.exercise import Comparison, Cycles
+from miniml.hil.firmware_build import FirmwareBuild
+from miniml.hil.identity import Identity, StackUse
+
+Verdict = Literal["PASS", "FAIL", "ERROR", "SKIP"]
+# A C kernel's figure is a fit for one compiler (docs/HARNESS.md, "Cycles").
+SIMULATED_TOLERANCE = 0.03
+# The AVR has neither wait states nor caches: a real one takes what the data sheet says.
+REAL_TOLERANCE = {"avr": 0.03}
+
+
+@dataclass
+class BoardResult:
+    """All that is known of one board after its run; the report is made of these.
+
+    Attributes:
+        name: the board's section and environment.
+        simulated: None where no board was found.
+        verdict: SKIP only where the user made the board optional.
+        reasons: why it is not PASS; empty for PASS.
+        error: the exception's name; empty unless ERROR or SKIP.
+        exit_code: what this board alone would end `miniml run` with.
+        comparisons: one a suite that ran.
+        cost: foretold figures; None if it did not come so far.
+        worst_cycle_error: largest |measured - foretold| / foretold over the rows.
+        simulator_stack: bytes below the top that the simulator saw used; None: not simulated.
+        accuracy: of the board's own outputs over the test rows, 0 to 1; None for regression.
+    """
+
+    name: str
+    title: str
+    simulated: bool | None = None
+    verdict: Verdict = "ERROR"
+    reasons: list[str] = field(default_factory=list)
+    error: str = ""
+    exit_code: int = 4
+    build: FirmwareBuild | None = None
+    identity: Identity | None = None
+    comparisons: list[Comparison] = field(default_factory=list)
+    cycles: Cycles = field(default_factory=Cycles)
+    cost: Cost | None = None
+    worst_cycle_error: float | None = None
+    stack: StackUse | None = None
+    simulator_stack: int | None = None
+    accuracy: float | None = None
+    retries: int = 0
+    notes: list[str] = field(default_factory=list)
+    log_tail: list[str] = field(default_factory=list)
+
+    @property
+    def samples(self) -> int:
+        """Rows of the test split that ran."""
+        return sum(c.rows for c in self.comparisons if c.suite == "test")
+
+    @property
+    def mismatches(self) -> int:
+        """Output bytes that differ, over all suites."""
+        return sum(c.output_mismatches for c in self.comparisons)
+
+    @property
+    def median_cycles(self) -> int | None:
+        """Median of the masked figures."""
+        return round(statistics.median(self.cycles.masked)) if self.cycles.masked else None
+
+
+def tolerance(board: Board, *, simulated: bool) -> float | None:
+    """How far measured cycles may be from the foretold ones; None: shown, not judged."""
+    return SIMULATED_TOLERANCE if simulated else REAL_TOLERANCE.get(board.core)
+
+
+def judge(result: BoardResult, board: Board) -> None:
+    """Sets verdict, reasons and exit code of a run that came to its end."""
+    reasons = []
+    for comparison in result.comparisons:
+        if comparison.mismatches:
+            reasons.append(
+                f"{comparison.mismatches} of {comparison.bytes_compared} bytes differ; "
+                f"first: {comparison.first}"
+            )
+    limit = tolerance(board, simulated=bool(result.simulated))
+    worst = result.worst_cycle_error
+    if limit is not None and worst is not None and worst > limit:
+        reasons.append(
+            f"cycles are up to {worst:.1%} from the foretold ones, {limit:.0%} are allowed"
+        )
+    if not any(comparison.rows for comparison in result.comparisons):
+        reasons.append("nothing was tested")
+    result.reasons = reasons
+    result.verdict = "FAIL" if reasons else "PASS"
+    result.exit_code = 1 if reasons else 0
+
+
+def record_error(result: BoardResult, error: MiniMLError, *, optional: bool) -> None:
+    """Sets what a run is worth that could not come to its end; the first cause is kept."""
+    result.error = type(error).__name__
+    result.reasons = [str(error)]
+    skipped = optional and isinstance(error, NoBoardError)
+    result.verdict = "SKIP" if skipped else "ERROR"
+    result.exit_code = 0 if skipped else error.exit_code
+
+
+def exit_code(results: Sequence[BoardResult]) -> int:
+    """Of all boards: 1 if one failed, else the worst error, else 0."""
+    codes = {result.exit_code for result in results}
+    return 1 if 1 in codes else max(codes, default=3)

@@ -17,34 +17,34 @@
 #define CHECK 5
 
 typedef enum {
-  FINE,
-  NEED_HELLO,
-  BAD_CRC,
-  TOO_LONG,
-  NO_VERB,
-  BAD_ARGS,
-  OUT_OF_RANGE,
-  BAD_STATE
+  NO_ERROR,
+  ERROR_HELLO,
+  ERROR_CRC,
+  ERROR_LONG,
+  ERROR_VERB,
+  ERROR_ARGS,
+  ERROR_RANGE,
+  ERROR_STATE
 } error_code;
 
 static const char error_names[][6] MINIML_FLASH = {"",     "HELLO", "CRC",   "LONG",
                                                    "VERB", "ARGS",  "RANGE", "STATE"};
 
 typedef enum {
-  HELLO,
-  INFO_BOARD,
-  INFO_SHAPE,
-  INFO_LAYER,
-  INFO_TOOL,
-  INFO_SIZE,
-  LOAD,
-  FLOAT,
-  RUN,
-  READ,
-  TIME,
-  ECHO,
-  RESET,
-  N_VERBS
+  VERB_HELLO,
+  VERB_INFO_BOARD,
+  VERB_INFO_SHAPE,
+  VERB_INFO_LAYER,
+  VERB_INFO_TOOL,
+  VERB_INFO_SIZE,
+  VERB_LOAD,
+  VERB_FLOAT,
+  VERB_RUN,
+  VERB_READ,
+  VERB_TIME,
+  VERB_ECHO,
+  VERB_RESET,
+  VERB_COUNT
 } verb;
 
 /* A verb and the widths of its numbers in hex digits; '*' stands for the rest of the line. */
@@ -55,7 +55,7 @@ typedef struct {
 
 #define MAX_NUMBERS 3
 
-static const request_shape shapes[N_VERBS] MINIML_FLASH = {
+static const request_shape shapes[VERB_COUNT] MINIML_FLASH = {
     {"HELLO", "8"},    {"INFO BOARD", ""}, {"INFO SHAPE", ""}, {"INFO LAYER", "2"},
     {"INFO TOOL", ""}, {"INFO SIZE", ""},  {"LOAD", "4*"},     {"FLOAT", "4*"},
     {"RUN", "2"},      {"READ", "242"},    {"TIME", "1"},      {"ECHO", "*"},
@@ -82,16 +82,16 @@ static error_code load(miniml_link *link, uint16_t offset, const char *at, uint8
   const uint8_t n = (uint8_t)(strlen(at) / digits);
   uint32_t value;
   if (n == 0) {
-    return BAD_ARGS;
+    return ERROR_ARGS;
   }
   /* All or nothing: every digit is looked at before the first byte is stored. */
   for (const char *rest = at; *rest;) {
     if (!miniml_take_digits(&rest, digits, &value)) {
-      return BAD_ARGS;
+      return ERROR_ARGS;
     }
   }
   if (offset > link->model.n_inputs || n > link->model.n_inputs - offset) {
-    return OUT_OF_RANGE;
+    return ERROR_RANGE;
   }
   link->output_layer = 0;
   while (miniml_take_digits(&at, digits, &value)) {
@@ -103,12 +103,12 @@ static error_code load(miniml_link *link, uint16_t offset, const char *at, uint8
     }
     link->config.input[offset++] = byte;
   }
-  return FINE;
+  return NO_ERROR;
 }
 
 static error_code run(miniml_link *link, uint8_t layer) {
   if (layer > link->model.n_layers) {
-    return OUT_OF_RANGE;
+    return ERROR_RANGE;
   }
   if (layer == 0) {
     layer = link->model.n_layers;
@@ -117,7 +117,7 @@ static error_code run(miniml_link *link, uint8_t layer) {
   link->output_layer = layer;
   const uint16_t width = layer_width(link, layer);
   put_output(link, link->output, width < BYTES_IN_ANSWER ? width : BYTES_IN_ANSWER);
-  return FINE;
+  return NO_ERROR;
 }
 
 static error_code read_bytes(miniml_link *link, uint8_t layer, uint16_t offset, uint16_t n) {
@@ -125,16 +125,16 @@ static error_code read_bytes(miniml_link *link, uint8_t layer, uint16_t offset, 
   uint16_t width = link->model.n_inputs;
   if (layer != 0) {
     if (layer != link->output_layer) {
-      return BAD_STATE;
+      return ERROR_STATE;
     }
     values = link->output;
     width = layer_width(link, layer);
   }
   if (n == 0 || n > BYTES_IN_ANSWER || offset > width || n > width - offset) {
-    return OUT_OF_RANGE;
+    return ERROR_RANGE;
   }
   put_output(link, values + offset, n);
-  return FINE;
+  return NO_ERROR;
 }
 
 /* Puts the results of a well-formed request behind "OK". */
@@ -143,100 +143,100 @@ static error_code execute(miniml_link *link, verb which, const uint32_t *numbers
   miniml_link_line *const answer = &link->answer;
   const miniml_model *const model = &link->model;
   switch (which) {
-  case HELLO:
+  case VERB_HELLO:
     link->greeted = true;
     miniml_line_put_number(answer, VERSION, 1);
     miniml_line_put_number(answer, numbers[0], 8);
     miniml_line_put_id(answer, model->model_id);
     miniml_line_put_id(answer, link->config.build_id);
-    return FINE;
-  case INFO_BOARD:
+    return NO_ERROR;
+  case VERB_INFO_BOARD:
     miniml_line_put_field(answer, link->config.board);
     miniml_line_put_decimal(answer, miniml_device_clock());
-    return FINE;
-  case INFO_SHAPE:
+    return NO_ERROR;
+  case VERB_INFO_SHAPE:
     miniml_line_put_number(answer, model->n_inputs, 4);
     miniml_line_put_number(answer, model->n_outputs, 4);
     miniml_line_put_number(answer, model->n_layers, 2);
-    return FINE;
-  case INFO_LAYER:
+    return NO_ERROR;
+  case VERB_INFO_LAYER:
     if (numbers[0] == 0 || numbers[0] > model->n_layers) {
-      return OUT_OF_RANGE;
+      return ERROR_RANGE;
     }
     miniml_line_put_number(answer, layer_width(link, (uint8_t)numbers[0]), 4);
-    return FINE;
-  case INFO_TOOL:
+    return NO_ERROR;
+  case VERB_INFO_TOOL:
     miniml_line_put_field(answer, MINIML_TEXT(__VERSION__));
-    return FINE;
-  case INFO_SIZE: {
+    return NO_ERROR;
+  case VERB_INFO_SIZE: {
     uint16_t used, untouched;
     miniml_device_stack(&used, &untouched);
     miniml_line_put_number(answer, used, 4);
     miniml_line_put_number(answer, untouched, 4);
-    return FINE;
+    return NO_ERROR;
   }
-  case LOAD:
+  case VERB_LOAD:
     return load(link, (uint16_t)numbers[0], rest, 2);
-  case FLOAT:
+  case VERB_FLOAT:
     return load(link, (uint16_t)numbers[0], rest, 8);
-  case RUN:
+  case VERB_RUN:
     return run(link, (uint8_t)numbers[0]);
-  case READ:
+  case VERB_READ:
     return read_bytes(link, (uint8_t)numbers[0], (uint16_t)numbers[1], (uint16_t)numbers[2]);
-  case TIME:
+  case VERB_TIME:
     if (numbers[0] > 1) {
-      return BAD_ARGS;
+      return ERROR_ARGS;
     }
     link->output_layer = 0;
     miniml_line_put_number(answer,
                            miniml_device_cycles(model->run_layers, link->config.input,
                                                 model->n_layers, numbers[0] != 0),
                            8);
-    return FINE;
-  case ECHO:
+    return NO_ERROR;
+  case VERB_ECHO:
     if (strlen(rest) > ECHO_LENGTH) {
-      return BAD_ARGS;
+      return ERROR_ARGS;
     }
     miniml_line_put(answer, ' ');
     while (*rest) {
       miniml_line_put(answer, *rest++);
     }
-    return FINE;
-  case RESET:
+    return NO_ERROR;
+  case VERB_RESET:
     link->reset_requested = true;
-    return FINE;
+    return NO_ERROR;
   default:
-    return NO_VERB;
+    return ERROR_VERB;
   }
 }
 
 /* Reads "VERB ARG ARG" by the shapes. */
 static error_code parse(miniml_link *link, const char *at) {
   uint8_t which = 0;
-  while (which < N_VERBS && !miniml_take_word(&at, shapes[which].name)) {
+  while (which < VERB_COUNT && !miniml_take_word(&at, shapes[which].name)) {
     which++;
   }
-  if (which != HELLO && !link->greeted) {
-    return NEED_HELLO;
+  if (which != VERB_HELLO && !link->greeted) {
+    return ERROR_HELLO;
   }
-  if (which == N_VERBS) {
-    return NO_VERB;
+  if (which == VERB_COUNT) {
+    return ERROR_VERB;
   }
   uint32_t numbers[MAX_NUMBERS];
   uint32_t *number = numbers;
   const char *field = shapes[which].fields;
   for (char width; (width = MINIML_FLASH_CHAR(field)) != 0; field++) {
     if (*at++ != ' ') {
-      return BAD_ARGS;
+      return ERROR_ARGS;
     }
     if (width == '*') {
       return execute(link, (verb)which, numbers, at);
     }
     if (!miniml_take_digits(&at, (uint8_t)(width - '0'), number++)) {
-      return BAD_ARGS;
+      return ERROR_ARGS;
     }
   }
-  return *at ? BAD_ARGS : execute(link, (verb)which, numbers, at);
+  return *at ? ERROR_ARGS : execute(link, (verb)which, numbers, at);
 }
 
 static const miniml_link_line *refuse(miniml_link_line *line, const char *sequence,
@@ -258,7 +258,7 @@ static const miniml_link_line *answer(miniml_link *link) {
   const uint8_t length = link->request.length;
   char *const text = link->request.bytes;
   if (length < HEADER + CHECK || text[length - CHECK] != '*') {
-    return reject(link, BAD_CRC);
+    return reject(link, ERROR_CRC);
   }
   char *const check = text + length - CHECK;
   const uint16_t crc = miniml_link_crc(text + 1, (uint8_t)(check - text - 1));
@@ -266,12 +266,12 @@ static const miniml_link_line *answer(miniml_link *link) {
   const char *at = check + 1;
   uint32_t given;
   if (!typed && (!miniml_take_digits(&at, 4, &given) || given != crc)) {
-    return reject(link, BAD_CRC);
+    return reject(link, ERROR_CRC);
   }
   *check = 0;
   at = text + 1;
   if (!miniml_take_digits(&at, 2, &given) || given == 0xFF || *at++ != ' ') {
-    return reject(link, BAD_ARGS);
+    return reject(link, ERROR_ARGS);
   }
   if (!typed && link->answered && crc == link->answered_crc &&
       memcmp(link->answer.bytes + 1, text + 1, 2) == 0) {
@@ -299,7 +299,7 @@ const miniml_link_line *miniml_link_receive(miniml_link *link, char byte) {
   }
   if (byte == '\n') {
     link->collecting = false;
-    return request->length == MINIML_LINK_LINE ? reject(link, TOO_LONG) : answer(link);
+    return request->length == MINIML_LINK_LINE ? reject(link, ERROR_LONG) : answer(link);
   }
   /* A line that fits leaves a byte free, which the line feed would have taken. */
   if (request->length < MINIML_LINK_LINE) {

@@ -39,12 +39,16 @@ def main() -> int:
     arguments = parser.parse_args()
     _end_with_parent(parent)
 
+    board: Board | None = None
+
     def stop(signum: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
+        # Not by an exception: it would be lost within a callback of the simulated core.
+        if board is None:
+            raise SystemExit(0)
+        board.end()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    board: Board | None = None
     try:
         board = BOARDS[arguments.board](arguments.state, arguments.pace == "realtime")
         board.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -61,6 +62,7 @@ class Board:
         self._flash_file = state / "flash.bin"
         self._anchor: tuple[float, float] | None = None
         self.control = Control(state / "control", self.command)
+        self._wake_up, self._waker = socket.socketpair()
 
     # ---- what a chip provides ----
 
@@ -127,12 +129,19 @@ class Board:
         """Leave nothing behind but the flash."""
         self.close_port()
         self.control.close()
+        self._wake_up.close()
+        self._waker.close()
         if self.machine:
             self.machine.close()
             self.machine = None
 
+    def end(self) -> None:
+        """From a signal handler: leave `run` soon, whatever the firmware does."""
+        self.finished = True
+        self._waker.send(b"x")
+
     def run(self) -> None:
-        """Live until `quit`."""
+        """Live until `quit` or `end`."""
         while not self.finished:
             timeout = self._step()
             self._wait(timeout)
@@ -223,18 +232,28 @@ class Board:
         self.reason = f"{what} at {where:#010x}"
         print(f"crashed: {self.reason}", file=sys.stderr, flush=True)
 
+    def _catch_up(self) -> None:
+        """After an idle wait simulated time lags: let it pass before anything new happens."""
+        if self.power == Power.RUNNING and self.uart.idle:
+            self._step()
+
     def _wait(self, timeout: float) -> None:
-        watched: list[Any] = list(self.control.sockets)
+        watched: list[Any] = [self._wake_up, *self.control.sockets]
         if self.port:
             watched.append(self.port)
-        for ready in select.select(watched, [], [], timeout)[0]:
-            if ready is self.port:
+        happened = select.select(watched, [], [], timeout)[0]
+        if happened:
+            self._catch_up()
+        for ready in happened:
+            if ready is self._wake_up:
+                self._wake_up.recv(64)
+            elif ready is self.port:
                 content = self.port.read()
                 if self.power == Power.LOADER:
                     self.serve_loader(content)
                 elif self.power == Power.RUNNING:
                     self.uart.put_on_line(content)
-            elif ready in self.control.sockets:
+            elif ready in self.control.sockets:  # not hung up meanwhile
                 self.control.serve(ready)
 
     # ---- control ----

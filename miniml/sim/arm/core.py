@@ -45,6 +45,7 @@ class Kind(IntEnum):
     YIELD = 6
     SEND_EVENT = 7
     MASK = 8
+    ROUND_NEAREST = 9
 
 
 class Timing(ctypes.Structure):
@@ -60,6 +61,11 @@ class Timing(ctypes.Structure):
         ("results", c_uint16),
         ("fp_operands", c_uint32),
         ("fp_results", c_uint32),
+        ("access_bytes", c_uint8),
+        ("base", c_uint8),
+        ("index", c_uint8),
+        ("index_shift", c_uint8),
+        ("offset", c_uint32),
     ]
 
 
@@ -156,11 +162,11 @@ class Core(ctypes.Structure):
         ("wake", c_uint64),
         ("systick_due", c_uint64),
         ("pending_cycles", c_uint32),
-        ("access_penalty", c_uint32),
         ("next_address", c_uint32),
         ("it_start", c_uint32),
         ("it_end", c_uint32),
         ("sp_changed", c_uint32),
+        ("rounding", c_uint32),
         ("hook_stop", c_uint32),
         ("trap", c_uint32),
     ]

@@ -160,14 +160,19 @@ class Machine:
             self._check(self._library.core_map_bus(self._pointer, address, size), "a bus window")
 
     @classmethod
-    def bare(cls, core: CoreName, parameters: Mapping[str, int] | None = None) -> Machine:
+    def bare(
+        cls,
+        core: CoreName,
+        parameters: Mapping[str, int] | None = None,
+        windows: Sequence[tuple[int, int]] = (),
+    ) -> Machine:
         """A machine with 1 MB of code at 0 and at 0x08000000 or 0x10000000, 1 MB of RAM."""
         flash = 0x0800_0000 if core == "cortex-m4" else 0x1000_0000
         memories = [
             Memory("flash", [flash, 0], 1 << 20),
-            Memory("ram", [0x2000_0000], 1 << 20),
+            Memory("RAM", [0x2000_0000], 1 << 20),
         ]
-        machine = cls(core, memories, parameters=parameters)
+        machine = cls(core, memories, windows=windows, parameters=parameters)
         machine._library.core_reset(machine._pointer)
         machine.core.cpacr = 0xF0_0000
         return machine

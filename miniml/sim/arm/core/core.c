@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FPSCR_RMODE (3u << 22)
 #define CACHE_ENTRIES 65536u
 #define PAGE_SHIFT 13 /* RP2040's scratch banks end on an 8 KB border */
 /* Branches to here return from an exception; unicorn sees code in memory that is never
@@ -83,9 +84,24 @@ void core_timing(struct core *core, uint32_t opcode, int wide, struct timing *ti
   core->decode(&core->parameters, opcode, wide != 0, timing);
 }
 
+/* VCVT of a fixed-point number rounds to nearest whatever FPSCR says (DDI 0403E, A7.7.228);
+ * unicorn 2.1 rounds by FPSCR. So the mode is set aside for this one instruction. */
+static void round_to_nearest(struct core *core) {
+  uint32_t fpscr = core_register(core, CORE_SPECIAL + UC_REG_FPSCR);
+  core->rounding = fpscr & FPSCR_RMODE;
+  if (core->rounding)
+    core_set_register(core, CORE_SPECIAL + UC_REG_FPSCR, fpscr & ~FPSCR_RMODE);
+}
+
+static void restore_rounding(struct core *core) {
+  uint32_t fpscr = core_register(core, CORE_SPECIAL + UC_REG_FPSCR);
+  core_set_register(core, CORE_SPECIAL + UC_REG_FPSCR, fpscr | core->rounding);
+  core->rounding = 0;
+}
+
 /* Adds the cost of the instruction that is now complete. */
 static void retire(struct core *core, uint32_t address) {
-  uint32_t cycles = core->pending_cycles + core->access_penalty;
+  uint32_t cycles = core->pending_cycles;
   if (core->previous.kind == KIND_BRANCH ||
       (core->previous.kind == KIND_BRANCH_COND && address != core->next_address)) {
     cycles += core->parameters.refill;
@@ -93,13 +109,25 @@ static void retire(struct core *core, uint32_t address) {
   }
   core->cycles += cycles;
   core->pending_cycles = 0;
-  core->access_penalty = 0;
+  if (core->rounding)
+    restore_rounding(core);
   if (core->sp_changed) {
     uint32_t sp = core_register(core, 13);
     if (sp < core->lowest_sp)
       core->lowest_sp = sp;
     core->sp_changed = 0;
   }
+}
+
+/* A load or store that is not aligned is done in parts: halves, or byte, half and byte
+ * (TRM 100166, 3.3.2). Unicorn's own hooks on accesses cost five times the speed. */
+static uint32_t unaligned_cycles(struct core *core, const struct timing *timing) {
+  uint32_t address = core_register(core, timing->base) + timing->offset;
+  if (timing->index != NO_REGISTER)
+    address += core_register(core, timing->index) << timing->index_shift;
+  if (!(address & (timing->access_bytes - 1u)))
+    return 0;
+  return core->parameters.unaligned * (timing->access_bytes == 4 && (address & 1) ? 2 : 1);
 }
 
 static uint32_t cost(struct core *core, const struct timing *timing) {
@@ -115,6 +143,8 @@ static uint32_t cost(struct core *core, const struct timing *timing) {
     cycles += parameters->address_stall;
   if ((before->flags & FLAG_FP_RESULT) && (before->fp_results & timing->fp_operands))
     cycles += parameters->fp_result_stall;
+  if (timing->access_bytes)
+    cycles += unaligned_cycles(core, timing);
   return cycles;
 }
 
@@ -168,6 +198,9 @@ static void on_instruction(void *handle, uint64_t address64, uint32_t size, void
   case KIND_SEND_EVENT:
     core->event = 1;
     break;
+  case KIND_ROUND_NEAREST:
+    round_to_nearest(core);
+    break;
   default:
     break;
   }
@@ -187,13 +220,20 @@ static bool on_bad_access(void *handle, int type, uint64_t address, int size, in
   return false;
 }
 
+/* Cortex-M0+'s I/O port answers within the first cycle (DDI 0484C, table 3-1, note b);
+ * RP2040 has its SIO there. */
+static void io_port(struct core *core, uint32_t address) {
+  if (!core->m4 && address >> 28 == 0xD && core->pending_cycles > 1)
+    core->pending_cycles--;
+}
+
 static uint64_t on_bus_read(void *handle, uint64_t offset, unsigned size, void *user) {
   (void)handle;
   struct core *core = *(struct core **)user;
   uint32_t address = ((uint32_t *)user)[2] + (uint32_t)offset;
   if (address >> 20 == 0xE00 && address < 0xE0040000)
     return system_read(core, address & ~3u) >> (address & 3) * 8;
-  (void)size;
+  io_port(core, address);
   return core->bus_read(address, size);
 }
 
@@ -203,8 +243,10 @@ static void on_bus_write(void *handle, uint64_t offset, unsigned size, uint64_t 
   uint32_t address = ((uint32_t *)user)[2] + (uint32_t)offset;
   if (address >> 20 == 0xE00 && address < 0xE0040000)
     system_write(core, address, size, (uint32_t)value);
-  else
+  else {
+    io_port(core, address);
     core->bus_write(address, size, (uint32_t)value);
+  }
 }
 
 struct core *core_new(int m4) {
@@ -268,7 +310,7 @@ void core_reset(struct core *core) {
   uint32_t vectors[2] = {0, 0};
   exceptions_reset(core);
   memset(&core->previous, 0, sizeof core->previous);
-  core->pending_cycles = core->access_penalty = 0;
+  core->pending_cycles = 0;
   core->it_start = core->it_end = 0;
   core->event = 0;
   core->stop_request = core->reset_request = 0;
@@ -298,6 +340,8 @@ static bool handle_stop(struct core *core, int error) {
     exceptions_raise(core, EXC_SVCALL);
   } else if (trap == TRAP_BREAKPOINT) {
     core->stop = STOP_BREAKPOINT;
+    core->pending_cycles = 0; /* it has not been executed */
+    core->instructions--;
   } else if (trap == TRAP_PREFETCH) {
     core->engine_error = ENGINE_FETCH_PROTECTED;
     exceptions_fault(core, pc);

@@ -9,6 +9,7 @@
 
 #define EXCEPTIONS 112 /* 16 of the system, 82 interrupts of an STM32F405, rounded up */
 #define NO_CYCLE UINT64_MAX
+#define NO_REGISTER 16
 
 enum exception {
   EXC_NMI = 2,
@@ -46,6 +47,7 @@ enum kind {
   KIND_YIELD,
   KIND_SEND_EVENT, /* SEV */
   KIND_MASK,       /* CPS, MSR: may let a pending interrupt through */
+  KIND_ROUND_NEAREST,
 };
 
 enum flag {
@@ -56,7 +58,6 @@ enum flag {
   FLAG_SIGNED = 16, /* SDIV */
   FLAG_FP = 32,     /* needs the FPU to be enabled in CPACR */
   FLAG_ALU = 64,    /* data processing: its result is late for an address */
-  FLAG_WORD = 128,  /* a load or store of words or halfwords: alignment counts */
 };
 
 struct timing {
@@ -69,6 +70,10 @@ struct timing {
   uint16_t results;           /* bit n: Rn is written */
   uint32_t fp_operands;       /* bit n: Sn is read */
   uint32_t fp_results;        /* bit n: Sn is written */
+  uint8_t access_bytes;       /* 2 or 4 where alignment costs cycles, else 0 */
+  uint8_t base, index;        /* of the address; index NO_REGISTER: none */
+  uint8_t index_shift;
+  uint32_t offset;
 };
 
 /* Stated timing assumptions; the sources are in docs/SIMULATOR_ARM.md. */
@@ -164,11 +169,11 @@ struct core {
   uint64_t wake; /* the hook stops when the cycles get here */
   uint64_t systick_due;
   uint32_t pending_cycles;
-  uint32_t access_penalty;
   uint32_t next_address;
   uint32_t it_start;
   uint32_t it_end;
   uint32_t sp_changed;
+  uint32_t rounding; /* FPSCR.RMode to put back after this instruction */
   uint32_t hook_stop;
   uint32_t trap; /* unicorn's exception number + 1 */
 };

@@ -38,8 +38,8 @@ struct row {
 };
 
 #define ALU FLAG_ALU
-#define LOAD (FLAG_LOAD | FLAG_OVERLAPS | FLAG_WORD)
-#define STORE (FLAG_OVERLAPS | FLAG_WORD)
+#define LOAD (FLAG_LOAD | FLAG_OVERLAPS)
+#define STORE FLAG_OVERLAPS
 #define FPR (FLAG_FP | FLAG_FP_RESULT)
 
 /* The first matching row counts. */
@@ -110,7 +110,7 @@ static const struct row wide_rows[] = {
     {0xFFE00000, 0xE8400000, 2, KIND_PLAIN, LOAD, WIDE_LDST},
     {0xFFE00F80, 0xE8C00F00, 2, KIND_PLAIN, LOAD, WIDE_LDST},
     /* Load, store two words 1 + N */
-    {0xFE400000, 0xE8400000, 3, KIND_PLAIN, FLAG_WORD, NONE},
+    {0xFE400000, 0xE8400000, 3, KIND_PLAIN, 0, NONE},
     /* Compare and test with a shifted register or an immediate: no result, 1 */
     {0xFE100F00, 0xEA100F00, 1, KIND_PLAIN, 0, NONE},
     {0xFA108F00, 0xF0100F00, 1, KIND_PLAIN, 0, NONE},
@@ -148,10 +148,10 @@ static const struct row wide_rows[] = {
     /* Table 7-1. VMOV of two core registers 2 */
     {0xFFE00ED0, 0xEC400A10, 2, KIND_PLAIN, FLAG_FP, FP_PAIR},
     /* VLDR.32 2, VLDR.64 3; VSTR.32 2, VSTR.64 3 */
-    {0xFF300F00, 0xED100A00, 2, KIND_PLAIN, FLAG_FP | FLAG_WORD, FP_LOAD},
-    {0xFF300F00, 0xED100B00, 3, KIND_PLAIN, FLAG_FP | FLAG_WORD, FP_LOAD},
-    {0xFF300F00, 0xED000A00, 2, KIND_PLAIN, FLAG_FP | FLAG_WORD, FP_STORE},
-    {0xFF300F00, 0xED000B00, 3, KIND_PLAIN, FLAG_FP | FLAG_WORD, FP_STORE},
+    {0xFF300F00, 0xED100A00, 2, KIND_PLAIN, FLAG_FP, FP_LOAD},
+    {0xFF300F00, 0xED100B00, 3, KIND_PLAIN, FLAG_FP, FP_LOAD},
+    {0xFF300F00, 0xED000A00, 2, KIND_PLAIN, FLAG_FP, FP_STORE},
+    {0xFF300F00, 0xED000B00, 3, KIND_PLAIN, FLAG_FP, FP_STORE},
     /* VLDM, VSTM, VPUSH, VPOP 1 + N words */
     {0xFE000E00, 0xEC000A00, 1, KIND_PLAIN, FLAG_FP | FLAG_SP, FP_LIST},
     /* VMOV to and from a core register 1, VMRS, VMSR 1 */
@@ -167,6 +167,8 @@ static const struct row wide_rows[] = {
     {0xFFA00F10, 0xEE200A00, 1, KIND_PLAIN, FPR, FP_THREE},
     /* VSQRT 14 */
     {0xFFBF0FD0, 0xEEB10AC0, 14, KIND_PLAIN, FPR, FP_TWO},
+    /* VCVT of a fixed-point number 1 */
+    {0xFFBE0F50, 0xEEBA0A40, 1, KIND_ROUND_NEAREST, FPR, FP_TWO},
     /* VCMP 1; VMOV of an immediate 1; VABS, VNEG, VMOV, VCVT 1 */
     {0xFFBE0F50, 0xEEB40A40, 1, KIND_PLAIN, FLAG_FP, FP_TEST},
     {0xFFB00F50, 0xEEB00A00, 1, KIND_PLAIN, FLAG_FP, FP_LOAD},
@@ -176,6 +178,9 @@ static const struct row wide_rows[] = {
 static uint32_t bit(uint32_t opcode, int shift, uint32_t mask) {
   return 1u << (opcode >> shift & mask);
 }
+
+/* STR, STRH, STRB, LDRSB, LDR, LDRH, LDRB, LDRSH by bits 11:9 */
+static const uint8_t register_offset_bytes[8] = {4, 2, 0, 0, 4, 2, 0, 2};
 
 static void operands_16(enum shape shape, uint32_t op, struct timing *timing) {
   switch (shape) {
@@ -191,12 +196,17 @@ static void operands_16(enum shape shape, uint32_t op, struct timing *timing) {
   case REG_OFF:
     timing->address_registers = bit(op, 3, 7) | bit(op, 6, 7);
     timing->results = bit(op, 0, 7);
+    timing->access_bytes = register_offset_bytes[op >> 9 & 7];
+    timing->base = op >> 3 & 7;
+    timing->index = op >> 6 & 7;
     break;
-  case IMM_OFF:
+  case IMM_OFF: /* words 6xxx, bytes 7xxx, halfwords 8xxx; the offset is in units of them */
     timing->address_registers = bit(op, 3, 7);
     timing->results = bit(op, 0, 7);
+    timing->access_bytes = op >> 12 == 6 ? 4 : op >> 12 == 8 ? 2 : 0;
+    timing->base = op >> 3 & 7;
     break;
-  case SP_OFF:
+  case SP_OFF: /* SP is always aligned to words */
     timing->address_registers = 1u << 13;
     timing->results = bit(op, 8, 7);
     break;
@@ -211,6 +221,25 @@ static void operands_16(enum shape shape, uint32_t op, struct timing *timing) {
     break;
   default:
     break;
+  }
+}
+
+/* ARMv7-M ARM, A5.3.7 and A5.3.10: imm12, register or imm8 with pre- and post-indexing */
+static void single_access(uint32_t op, struct timing *timing) {
+  uint32_t size = op >> 21 & 3; /* bytes, halfwords, words */
+  timing->base = op >> 16 & 15;
+  timing->address_registers = bit(op, 16, 15) & 0x7FFF;
+  timing->access_bytes = size && timing->base != 15 ? 1u << size : 0;
+  if ((op & 0xFE000000) != 0xF8000000) { /* exclusive: must be aligned */
+    timing->access_bytes = 0;
+  } else if (op & 0x00800000) {
+    timing->offset = op & 0xFFF;
+  } else if (!(op & 0x00000FC0)) {
+    timing->index = op & 15;
+    timing->index_shift = op >> 4 & 3;
+    timing->address_registers |= bit(op, 0, 15);
+  } else if (op & 0x400) { /* P: not post-indexed */
+    timing->offset = op & 0x200 ? op & 0xFF : 0u - (op & 0xFF);
   }
 }
 
@@ -230,11 +259,8 @@ static void operands_32(const struct parameters *parameters, enum shape shape, u
     timing->results = bit(op, 12, 15) | bit(op, 8, 15);
     break;
   case WIDE_LDST:
-    timing->address_registers = bit(op, 16, 15);
-    if (!(op & 0x00800FC0)) /* register offset: neither imm12 nor imm8 */
-      timing->address_registers |= bit(op, 0, 15);
-    timing->address_registers &= 0x7FFF;
     timing->results = bit(op, 12, 15);
+    single_access(op, timing);
     break;
   case WIDE_LIST:
     timing->cycles += __builtin_popcount(op & 0xFFFF);
@@ -299,6 +325,7 @@ void decode_m4(const struct parameters *parameters, uint32_t opcode, bool wide,
     row++;
   if (row == end)
     return;
+  timing->index = NO_REGISTER;
   timing->cycles = row->cycles;
   timing->kind = row->kind;
   timing->flags = row->flags;

@@ -210,7 +210,7 @@ void exceptions_fault(struct core *core, uint32_t address) {
   uint32_t number = EXC_HARDFAULT;
   core->faults++;
   core->fault_pc = address;
-  core->pending_cycles = core->access_penalty = 0;
+  core->pending_cycles = 0;
   core->it_start = core->it_end = 0;
   if (core->m4) {
     core->cfsr |= status;

@@ -77,6 +77,13 @@ masked:                     // the tick waits for CPSIE, then comes at once
   subs r0, r1, r0
   bx lr
 .balign 4
+waits:                      // for a flag that comes; counts nothing, so it may be skipped
+  ldr r0, =0x40000000
+1: ldr r1, [r0]
+  cmp r1, #0
+  beq 1b
+  bx lr
+.balign 4
 wild:
   ldr r0, =0x90000000
   ldr r0, [r0]
@@ -189,3 +196,40 @@ def test_memory_outside_the_map_is_named() -> None:
     machine = Machine.bare("cortex-m4")
     with pytest.raises(ValueError, match="no memory at 0x30000000"):
         machine.read(0x3000_0000, 4)
+
+
+class Flag:
+    """A register that reads 1 from a cycle on; says so in advance, or not."""
+
+    def __init__(self, announced: bool, at: int) -> None:
+        self.machine: Machine | None = None
+        self.announced, self.at, self.reads = announced, at, 0
+
+    def read(self, address: int, size: int) -> int:
+        assert self.machine is not None
+        self.reads += 1
+        value = int(self.machine.core.cycles >= self.at)
+        if self.announced and not value:
+            self.machine.watch(address, value, self.at)
+        return value
+
+    def write(self, address: int, size: int, value: int) -> None:
+        raise AssertionError("nobody writes this")
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_a_skipped_wait_ends_at_the_cycle_at_which_it_would_have_ended(
+    core: CoreName, tmp_path: Path
+) -> None:
+    elf = assemble(tmp_path, core, PROGRAM)
+    for at in (3000, 3001, 3002, 3003, 3004, 3005, 3006, 3007, 14580):
+        ends = []
+        for announced in (False, True):
+            flag = Flag(announced, at)
+            machine = flag.machine = Machine.bare(core, bus=flag, windows=[(0x4000_0000, 0x1000)])
+            machine.load_elf(elf)
+            result = machine.call(machine.symbols["waits"])
+            ends.append((result.stop, result.cycles))
+            assert flag.reads < 20 or not announced
+            machine.close()
+        assert ends[0] == ends[1]

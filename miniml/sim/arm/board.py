@@ -165,7 +165,7 @@ class Board:
         if stop in (Stop.LOCKUP, Stop.BREAKPOINT):
             self._crash(stop)
             return 0.5
-        if self.uart.idle or stop == Stop.SLEEP:
+        if self._idle or stop == Stop.SLEEP:
             return IDLE_SECONDS
         return max(0.0, -self._behind()) if self.realtime else 0.0
 
@@ -184,7 +184,7 @@ class Board:
 
     def _run_slice(self, behind: float) -> Stop:
         assert self.machine is not None
-        if self.uart.idle:
+        if self._idle:
             seconds = max(behind, 0.0)
         else:
             seconds = min(max(behind, 0.0), SLICE_SECONDS) if self.realtime else SLICE_SECONDS
@@ -232,9 +232,14 @@ class Board:
         self.reason = f"{what} at {where:#010x}"
         print(f"crashed: {self.reason}", file=sys.stderr, flush=True)
 
+    @property
+    def _idle(self) -> bool:
+        """The firmware does nothing but wait for the host."""
+        return bool(self.machine and self.machine.core.idle and self.uart.quiet)
+
     def _catch_up(self) -> None:
         """After an idle wait simulated time lags: let it pass before anything new happens."""
-        if self.power == Power.RUNNING and self.uart.idle:
+        if self.power == Power.RUNNING and self._idle:
             self._step()
 
     def _wait(self, timeout: float) -> None:
@@ -324,21 +329,12 @@ class Board:
         """The current cycle."""
         return int(self.machine.core.cycles) if self.machine else 0
 
-    def program_counter(self) -> int:
-        """Where the core is."""
-        return self.machine.register(15) if self.machine else 0
-
-    def skip(self, period: int, until: int | None) -> None:
-        """Let whole periods of a waiting loop go by."""
+    def watch(self, address: int, value: int, until: int | None) -> None:
+        """A register reads this value up to a cycle, or until `end_watch`."""
         if self.machine:
-            core = self.machine.core
-            limit = min(core.wake, core.deadline)
-            limit = limit if until is None else min(limit, until)
-            periods = (limit - core.cycles) // period
-            if periods > 0:
-                core.cycles += periods * period
+            self.machine.watch(address, value, until)
 
-    def idle(self) -> None:
-        """End the slice: what follows is up to the host."""
+    def end_watch(self) -> None:
+        """The watched register may have changed."""
         if self.machine:
-            self.machine.stop()
+            self.machine.end_watch()

@@ -164,6 +164,7 @@ class Machine:
         cls,
         core: CoreName,
         parameters: Mapping[str, int] | None = None,
+        bus: Bus | None = None,
         windows: Sequence[tuple[int, int]] = (),
     ) -> Machine:
         """A machine with 1 MB of code at 0 and at 0x08000000 or 0x10000000, 1 MB of RAM."""
@@ -172,7 +173,7 @@ class Machine:
             Memory("flash", [flash, 0], 1 << 20),
             Memory("RAM", [0x2000_0000], 1 << 20),
         ]
-        machine = cls(core, memories, windows=windows, parameters=parameters)
+        machine = cls(core, memories, bus, windows, parameters)
         machine._library.core_reset(machine._pointer)
         machine.core.cpacr = 0xF0_0000
         return machine
@@ -305,6 +306,18 @@ class Machine:
         """From a peripheral: end the run before the next instruction."""
         self.core.stop_request = 1
         self.core.wake = 0
+
+    def watch(self, address: int, value: int, until: int | None) -> None:
+        """From a peripheral: a register reads this value up to a cycle, or None: until told.
+
+        Loops that only poll it are then run through without asking again (core/polling.c).
+        """
+        end = NO_CYCLE if until is None else until
+        self._library.polling_watch(self._pointer, address, value, end)
+
+    def end_watch(self) -> None:
+        """From a peripheral: what `watch` said no longer holds."""
+        self._library.polling_end(self._pointer)
 
     def timing(self, opcode: int, wide: bool) -> Timing:
         """What the tables say of an opcode (16-bit ones in the upper half)."""

@@ -28,7 +28,7 @@ from miniml.sim.arm.rp2040_blocks import (
     crystal,
     resets,
 )
-from miniml.sim.arm.rp2040_uart import Pl011
+from miniml.sim.arm.rp2040_uart import BASE, Pl011
 from miniml.sim.arm.uart import Uart
 from miniml.sim.arm.uf2_drive import Uf2Drive, Uf2Error, parse_uf2
 
@@ -91,7 +91,7 @@ class Rp2040(Board):
             0x4002_4000: crystal(),
             0x4002_8000: self.pll,
             0x4002_C000: Pll(),
-            0x4003_4000: self.pl011,
+            BASE: self.pl011,
             0x4005_4000: Timer(lambda: self.clock.microseconds(self.now())),
             0x4005_8000: self.watchdog,
             0x4006_0000: RegisterFile(reset={0x18: 1 << 31}),  # ROSC: stable

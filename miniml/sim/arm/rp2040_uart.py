@@ -7,6 +7,7 @@ from collections.abc import Callable
 from miniml.sim.arm.registers import NarrowWrites
 from miniml.sim.arm.uart import Uart
 
+BASE = 0x4003_4000  # UART0
 DR, RSR, FR, IBRD, FBRD, LCR_H, CR = 0x00, 0x04, 0x18, 0x24, 0x28, 0x2C, 0x30
 IMSC, RIS, MIS, ICR = 0x38, 0x3C, 0x40, 0x44
 FR_BUSY, FR_RXFE, FR_TXFF, FR_RXFF, FR_TXFE = 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7
@@ -61,14 +62,15 @@ class Pl011(NarrowWrites):
             return value
         if offset == FR:
             uart.advance()
-            uart.polled()
-            return (
+            status = (
                 (0 if uart.transmitter_empty else FR_BUSY)
                 | (0 if uart.received else FR_RXFE)
                 | (0 if uart.can_transmit else FR_TXFF)
                 | (FR_RXFF if len(uart.received) >= uart.buffer else 0)
                 | (FR_TXFE if uart.waiting_to_send == 0 else 0)
             )
+            uart.watch_status(BASE + FR, status)
+            return status
         if offset in (RIS, MIS):
             uart.advance()
             mask = self._values.get(IMSC, 0) if offset == MIS else 0x7FF

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from miniml.sim.arm.registers import NarrowWrites
 from miniml.sim.arm.uart import Uart
 
+BASE = 0x4001_1000  # USART1
 SR, DR, BRR, CR1 = 0x00, 0x04, 0x08, 0x0C
 ORE, RXNE, TC, TXE = 1 << 3, 1 << 5, 1 << 6, 1 << 7
 UE, RXNEIE, TCIE, TXEIE, RE, OVER8 = 1 << 13, 1 << 5, 1 << 6, 1 << 7, 1 << 2, 1 << 15
@@ -54,8 +55,9 @@ class Usart(NarrowWrites):
         uart = self._uart
         if offset == SR:
             uart.advance()
-            uart.polled()
-            return self._status()
+            status = self._status()
+            uart.watch_status(BASE + SR, status)
+            return status
         if offset == DR:
             uart.overrun = False
             value = uart.receive()

@@ -13,7 +13,7 @@ from miniml.sim.arm.machine import Machine
 from miniml.sim.arm.memory import Memory
 from miniml.sim.arm.registers import Peripheral, PeripheralBus, RegisterFile, ready_follows
 from miniml.sim.arm.rom_loader import RomLoader
-from miniml.sim.arm.stm32_usart import Usart
+from miniml.sim.arm.stm32_usart import BASE, Usart
 from miniml.sim.arm.uart import Uart
 
 FLASH, SRAM, CCM = 0x0800_0000, 0x2000_0000, 0x1000_0000
@@ -98,7 +98,6 @@ class Stm32f405(Board):
         self.boot0 = False
         self.loader: RomLoader | None = None
         self.load_flash()
-        self.open_port()
 
     def build(self) -> None:
         """Fresh SRAM and peripherals around the flash."""
@@ -116,7 +115,7 @@ class Stm32f405(Board):
         self.usart = Usart(self.uart, lambda: self.rcc.cycles_per_apb2_clock, self._usart_line)
         peripherals: dict[int, Peripheral] = {
             0x4000_7000: RegisterFile(follow={4: lambda value: value | 1 << 14 | 3 << 16}),  # PWR
-            0x4001_1000: self.usart,
+            BASE: self.usart,
             0x4002_3800: self.rcc,
             0x4002_3C00: RegisterFile(reset={0x10: 1 << 31}),  # FLASH: ACR reads back, not busy
             0xE004_2000: RegisterFile(reset={0: 0x1007_6413}),  # DBGMCU: F405 revision Y
@@ -132,7 +131,8 @@ class Stm32f405(Board):
 
     def boot(self) -> None:
         """BOOT0 decides between the flash and the ROM loader."""
-        assert self.machine is not None
+        if self.port is None:
+            self.open_port()
         if self.boot0:
             self.power = Power.LOADER
             self.loader = RomLoader(self.flash, [self.flash, self.sram, self.ccm])

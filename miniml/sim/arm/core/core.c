@@ -6,7 +6,6 @@
 
 #define FPSCR_RMODE (3u << 22)
 #define CACHE_ENTRIES 65536u
-#define PAGE_SHIFT 13 /* RP2040's scratch banks end on an 8 KB border */
 /* Branches to here return from an exception; unicorn sees code in memory that is never
  * executable, or, where it knows of Handler mode, an exception of its own. */
 #define EXCEPTION_RETURN_FIRST 0xFFFFFFE0u
@@ -220,35 +219,6 @@ static bool on_bad_access(void *handle, int type, uint64_t address, int size, in
   return false;
 }
 
-/* Cortex-M0+'s I/O port answers within the first cycle (DDI 0484C, table 3-1, note b);
- * RP2040 has its SIO there. */
-static void io_port(struct core *core, uint32_t address) {
-  if (!core->m4 && address >> 28 == 0xD && core->pending_cycles > 1)
-    core->pending_cycles--;
-}
-
-static uint64_t on_bus_read(void *handle, uint64_t offset, unsigned size, void *user) {
-  (void)handle;
-  struct core *core = *(struct core **)user;
-  uint32_t address = ((uint32_t *)user)[2] + (uint32_t)offset;
-  if (address >> 20 == 0xE00 && address < 0xE0040000)
-    return system_read(core, address & ~3u) >> (address & 3) * 8;
-  io_port(core, address);
-  return core->bus_read(address, size);
-}
-
-static void on_bus_write(void *handle, uint64_t offset, unsigned size, uint64_t value, void *user) {
-  (void)handle;
-  struct core *core = *(struct core **)user;
-  uint32_t address = ((uint32_t *)user)[2] + (uint32_t)offset;
-  if (address >> 20 == 0xE00 && address < 0xE0040000)
-    system_write(core, address, size, (uint32_t)value);
-  else {
-    io_port(core, address);
-    core->bus_write(address, size, (uint32_t)value);
-  }
-}
-
 struct core *core_new(int m4) {
   struct core *core = calloc(1, sizeof *core);
   core->m4 = m4 != 0;
@@ -261,6 +231,8 @@ struct core *core_new(int m4) {
 }
 
 void core_free(struct core *core) {
+  for (unsigned i = 0; i < MAX_WINDOWS; i++)
+    free(core->windows[i]);
   free(core->cache);
   free(core->pages);
   free(core);
@@ -287,23 +259,6 @@ int core_attach(struct core *core) {
       return error;
   }
   return 0;
-}
-
-/* Tells the hook where the host keeps this memory; unicorn maps the same bytes. */
-void core_map_code(struct core *core, uint32_t address, uint32_t size, uint8_t *bytes) {
-  for (uint32_t offset = 0; offset < size; offset += 1u << PAGE_SHIFT)
-    core->pages[(address + offset) >> PAGE_SHIFT] = bytes + offset;
-}
-
-int core_map_bus(struct core *core, uint32_t address, uint32_t size) {
-  struct {
-    struct core *core;
-    uint32_t address;
-  } *window = malloc(sizeof *window);
-  window->core = core;
-  window->address = address;
-  return core->engine.mmio_map(core->engine.handle, address, size, (void *)on_bus_read, window,
-                               (void *)on_bus_write, window);
 }
 
 void core_reset(struct core *core) {

@@ -10,6 +10,8 @@
 #define EXCEPTIONS 112 /* 16 of the system, 82 interrupts of an STM32F405, rounded up */
 #define NO_CYCLE UINT64_MAX
 #define NO_REGISTER 16
+#define MAX_WINDOWS 8
+#define PAGE_SHIFT 13 /* RP2040's scratch banks end on an 8 KB border */
 
 enum exception {
   EXC_NMI = 2,
@@ -109,6 +111,12 @@ struct engine {
   int (*emu_stop)(void *handle);
 };
 
+/* A stretch of addresses that is not memory. */
+struct window {
+  struct core *core;
+  uint32_t address;
+};
+
 struct core {
   struct engine engine;
   struct parameters parameters;
@@ -161,11 +169,21 @@ struct core {
   uint64_t systick_start; /* cycle at which the counter was last reloaded */
   uint32_t systick_first; /* its value then */
 
+  /* polling.c: the watched status register, and what is known of the loop that reads it */
+  uint32_t poll_address;
+  uint32_t poll_value;
+  uint64_t poll_until; /* the value holds before this cycle; NO_CYCLE: until the host sends */
+  uint64_t poll_cycle;
+  uint32_t poll_pc;
+  uint32_t poll_period;
+  uint32_t idle; /* the firmware has been seen to do nothing but wait for the host */
+
   /* internal to the hook */
   decode_fn decode;
   struct timing *cache;
   struct timing previous;
   uint8_t **pages;
+  struct window *windows[MAX_WINDOWS];
   uint64_t wake; /* the hook stops when the cycles get here */
   uint64_t systick_due;
   uint32_t pending_cycles;
@@ -184,13 +202,15 @@ void core_free(struct core *core);
 uint32_t core_size(void);
 #define CORE_SPECIAL 16 /* core_register: 0-15 are R0-PC, from here on unicorn's numbers */
 int core_attach(struct core *core);
-void core_map_code(struct core *core, uint32_t address, uint32_t size, uint8_t *bytes);
-int core_map_bus(struct core *core, uint32_t address, uint32_t size);
 void core_reset(struct core *core);
 void core_run(struct core *core);
 uint32_t core_register(struct core *core, int id);
 void core_set_register(struct core *core, int id, uint32_t value);
 void core_timing(struct core *core, uint32_t opcode, int wide, struct timing *timing);
+
+/* bus.c */
+void core_map_code(struct core *core, uint32_t address, uint32_t size, uint8_t *bytes);
+int core_map_bus(struct core *core, uint32_t address, uint32_t size);
 
 /* exceptions.c */
 void exceptions_reset(struct core *core);
@@ -206,6 +226,11 @@ uint32_t system_read(struct core *core, uint32_t address);
 void system_write(struct core *core, uint32_t address, uint32_t size, uint32_t value);
 uint64_t systick_next(struct core *core);
 void systick_update(struct core *core);
+
+/* polling.c */
+void polling_watch(struct core *core, uint32_t address, uint32_t value, uint64_t until);
+void polling_end(struct core *core);
+bool polling_read(struct core *core, uint32_t address, uint32_t *value);
 
 /* cycles_m4.c, cycles_m0plus.c */
 void decode_m4(const struct parameters *parameters, uint32_t opcode, bool wide,

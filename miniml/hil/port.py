@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import threading
 import time
 from typing import Any
 
@@ -21,14 +22,23 @@ _WRITE_TIMEOUT_S = 3.0
 class LinePort:
     """A serial port, or any URL that pyserial opens, read line by line."""
 
-    def __init__(self, url: str, baud: int, *, dtr: bool = True, rts: bool = True) -> None:
-        """Opens the port, alone.
+    def __init__(
+        self,
+        url: str,
+        baud: int,
+        *,
+        dtr: bool = True,
+        rts: bool = True,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        """Opens the port, alone; once `cancel` is set, reading fails.
 
         Raises:
             PortError: missing, in use, not permitted, or not a serial port.
         """
         self.url = url
         self._pending = bytearray()
+        self._cancel = cancel
         try:
             # exclusive: two programs on one port each get half of the bytes.
             self._port: Any = serial.serial_for_url(url, do_not_open=True, exclusive=True)
@@ -60,7 +70,7 @@ class LinePort:
         """The next line with its line feed; None at the deadline (of time.monotonic).
 
         Raises:
-            PortError: the port vanished.
+            PortError: the port vanished, or the run was interrupted.
         """
         while (end := self._pending.find(b"\n")) < 0:
             if len(self._pending) > MAX_PENDING:
@@ -68,6 +78,8 @@ class LinePort:
                 break
             if time.monotonic() >= deadline:
                 return None
+            if self._cancel is not None and self._cancel.is_set():
+                raise PortError(f"the conversation on {self.url} was interrupted")
             try:
                 self._pending += self._port.read(max(1, min(self._port.in_waiting, MAX_PENDING)))
             except (OSError, TypeError) as error:

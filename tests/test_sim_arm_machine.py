@@ -77,6 +77,16 @@ masked:                     // the tick waits for CPSIE, then comes at once
   subs r0, r1, r0
   bx lr
 .balign 4
+unaligned:
+  ldr r0, =0x20000101
+  ldr r0, [r0]
+  bx lr
+.balign 4
+escalates:                  // SVC with interrupts masked
+  cpsid i
+  svc #2
+  bx lr
+.balign 4
 waits:                      // for a flag that comes; counts nothing, so it may be skipped
   ldr r0, =0x40000000
 1: ldr r1, [r0]
@@ -175,6 +185,32 @@ def test_faults_reach_the_hard_fault_handler(machine: Machine, name: str) -> Non
         assert machine.core.fault_address == 0x9000_0000
         first = 4 if machine.name == "cortex-m4" else 2  # mov.w there, a literal here
         assert machine.core.fault_pc == machine.symbols["wild"] + first
+
+
+def test_an_unaligned_load_is_a_fault_on_the_m0plus_only(machine: Machine) -> None:
+    machine.write(0x2000_0101, b"\x78\x56\x34\x12")
+    result = machine.call(machine.symbols["unaligned"])
+    if machine.name == "cortex-m0plus":
+        assert (result.stop, machine.register(6)) == (Stop.BREAKPOINT, 3)
+        assert machine.core.fault_address == 0x2000_0101
+    else:
+        assert (result.stop, result.value) == (Stop.TRAP, 0x1234_5678)
+
+
+def test_a_masked_supervisor_call_becomes_a_hard_fault(machine: Machine) -> None:
+    assert machine.call(machine.symbols["escalates"]).stop == Stop.BREAKPOINT
+    assert machine.register(6) == 3
+
+
+def test_the_fpu_must_be_enabled_first(tmp_path: Path) -> None:
+    program = PROGRAM + ".balign 4\nfloats: vadd.f32 s0, s0, s0\nbx lr\n"
+    machine = Machine.bare("cortex-m4")
+    machine.load_elf(assemble(tmp_path, "cortex-m4", program))
+    machine.core.vtor = machine.symbols["vectors"]
+    assert machine.call(machine.symbols["floats"]).stop == Stop.TRAP
+    machine.core.cpacr = 0
+    assert machine.call(machine.symbols["floats"]).stop == Stop.BREAKPOINT
+    assert machine.core.cfsr >> 19 & 1  # NOCP
 
 
 def test_a_fault_without_a_handler_locks_up(machine: Machine) -> None:

@@ -160,6 +160,12 @@ M4_TABLE_7_1 = [
     ("VLDM", "vldm r0, {s4-s7}", 1 + 4),
     ("VLDM of doubles", "vldm r0, {d2-d3}", 1 + 2 * 2),
     ("VLDR", "vldr s0, [r0]", 2),
+    ("VLDR of a constant", "vldr s0, 1f; b 2f; .balign 4; 1: .word 0; 2:", 2 + 1 + P4),
+    (
+        "VLDR of a constant, odd halfword",
+        "nop; vldr s0, 1f; b 2f; .balign 4; 1: .word 0; 2:",
+        1 + 2 + 1 + P4,
+    ),
     ("VLDR of a double", "vldr d0, [r0]", 3),
     ("VMLA", "vmla.f32 s0, s1, s2", 3),
     ("VMLS", "vmls.f32 s0, s1, s2", 3),

@@ -17,6 +17,7 @@ enum {
   ENGINE_OK = 0,
   ENGINE_BAD_INSTRUCTION = 10,
   ENGINE_FETCH_PROTECTED = 14,
+  ENGINE_READ_UNALIGNED = 16,
   ENGINE_EXCEPTION = 21,
 };
 
@@ -118,12 +119,17 @@ static void retire(struct core *core, uint32_t address) {
   }
 }
 
-/* A load or store that is not aligned is done in parts: halves, or byte, half and byte
- * (TRM 100166, 3.3.2). Unicorn's own hooks on accesses cost five times the speed. */
-static uint32_t unaligned_cycles(struct core *core, const struct timing *timing) {
+static uint32_t accessed_address(struct core *core, const struct timing *timing) {
   uint32_t address = core_register(core, timing->base) + timing->offset;
   if (timing->index != NO_REGISTER)
     address += core_register(core, timing->index) << timing->index_shift;
+  return address;
+}
+
+/* A load or store that is not aligned is done in parts: halves, or byte, half and byte
+ * (TRM 100166, 3.3.2). Unicorn's own hooks on accesses cost five times the speed. */
+static uint32_t unaligned_cycles(struct core *core, const struct timing *timing) {
+  uint32_t address = accessed_address(core, timing);
   if (!(address & (timing->access_bytes - 1u)))
     return 0;
   return core->parameters.unaligned * (timing->access_bytes == 4 && (address & 1) ? 2 : 1);
@@ -142,7 +148,7 @@ static uint32_t cost(struct core *core, const struct timing *timing) {
     cycles += parameters->address_stall;
   if ((before->flags & FLAG_FP_RESULT) && (before->fp_results & timing->fp_operands))
     cycles += parameters->fp_result_stall;
-  if (timing->access_bytes)
+  if (timing->access_bytes && !(timing->flags & FLAG_ALIGNED))
     cycles += unaligned_cycles(core, timing);
   return cycles;
 }
@@ -173,6 +179,15 @@ static void on_instruction(void *handle, uint64_t address64, uint32_t size, void
   if ((timing->flags & FLAG_FP) && (core->cpacr >> 20 & 15) != 15 && !in_it_block) {
     stop_here(core, HOOK_NO_FPU);
     return;
+  }
+  if ((timing->flags & FLAG_ALIGNED) && !in_it_block && timing->access_bytes) {
+    /* Unicorn lets these accesses through (ARMv7-M ARM, A3.2.1; ARMv6-M ARM, A3.2). */
+    uint32_t accessed = accessed_address(core, timing);
+    if (accessed & (timing->access_bytes - 1u)) {
+      core->fault_address = accessed;
+      stop_here(core, HOOK_UNALIGNED);
+      return;
+    }
   }
   core->instructions++;
   core->pending_cycles = cost(core, timing);
@@ -285,6 +300,9 @@ static bool handle_stop(struct core *core, int error) {
     exceptions_return(core, pc | 1);
   } else if (core->hook_stop == HOOK_NO_FPU) {
     core->engine_error = ENGINE_OK;
+    exceptions_fault(core, pc);
+  } else if (core->hook_stop == HOOK_UNALIGNED) {
+    core->engine_error = ENGINE_READ_UNALIGNED;
     exceptions_fault(core, pc);
   } else if (core->hook_stop == HOOK_TRAP) {
     core->stop = STOP_TRAP;

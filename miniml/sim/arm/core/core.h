@@ -23,7 +23,7 @@ enum exception {
 };
 
 /* Why the hook ended a stretch of execution. */
-enum hook_stop { HOOK_NONE, HOOK_ATTENTION, HOOK_TRAP, HOOK_NO_FPU };
+enum hook_stop { HOOK_NONE, HOOK_ATTENTION, HOOK_TRAP, HOOK_NO_FPU, HOOK_UNALIGNED };
 
 /* Why core_run came back. */
 enum stop {
@@ -56,10 +56,11 @@ enum flag {
   FLAG_LOAD = 1,     /* a single load: the next load or store may overlap it */
   FLAG_OVERLAPS = 2, /* a single load or store that may overlap the load before it */
   FLAG_FP_RESULT = 4,
-  FLAG_SP = 8,      /* changes SP: look at the stack's depth afterwards */
-  FLAG_SIGNED = 16, /* SDIV */
-  FLAG_FP = 32,     /* needs the FPU to be enabled in CPACR */
-  FLAG_ALU = 64,    /* data processing: its result is late for an address */
+  FLAG_SP = 8,        /* changes SP: look at the stack's depth afterwards */
+  FLAG_SIGNED = 16,   /* SDIV */
+  FLAG_FP = 32,       /* needs the FPU to be enabled in CPACR */
+  FLAG_ALU = 64,      /* data processing: its result is late for an address */
+  FLAG_ALIGNED = 128, /* an unaligned address is a fault, not a slower access */
 };
 
 struct timing {
@@ -72,7 +73,7 @@ struct timing {
   uint16_t results;           /* bit n: Rn is written */
   uint32_t fp_operands;       /* bit n: Sn is read */
   uint32_t fp_results;        /* bit n: Sn is written */
-  uint8_t access_bytes;       /* 2 or 4 where alignment costs cycles, else 0 */
+  uint8_t access_bytes;       /* 2 or 4 where alignment matters, else 0 */
   uint8_t base, index;        /* of the address; index NO_REGISTER: none */
   uint8_t index_shift;
   uint32_t offset;

@@ -4,7 +4,7 @@
  * port is one cycle shorter; core.c takes that off when it sees the address. */
 #include "core.h"
 
-enum extra { NO_EXTRA, LIST_LOW8, LIST_LOW8_AND_BIT8 };
+enum extra { NO_EXTRA, LIST_LOW8, LIST_LOW8_AND_BIT8, REGISTER_OFFSET, WORDS, HALFWORDS };
 
 struct row {
   uint32_t mask, value; /* of the opcode, 16-bit ones in the upper half */
@@ -24,9 +24,11 @@ static const struct row rows[] = {
     /* Load: LDR of a literal 2 */
     {0xF8000000, 0x48000000, 2, KIND_PLAIN, 0, NO_EXTRA},
     /* Load and store with register offset, immediate offset, SP: 2 */
-    {0xF0000000, 0x50000000, 2, KIND_PLAIN, 0, NO_EXTRA},
-    {0xE0000000, 0x60000000, 2, KIND_PLAIN, 0, NO_EXTRA},
-    {0xE0000000, 0x80000000, 2, KIND_PLAIN, 0, NO_EXTRA},
+    {0xF0000000, 0x50000000, 2, KIND_PLAIN, FLAG_ALIGNED, REGISTER_OFFSET},
+    {0xF0000000, 0x60000000, 2, KIND_PLAIN, FLAG_ALIGNED, WORDS},
+    {0xF0000000, 0x70000000, 2, KIND_PLAIN, 0, NO_EXTRA},
+    {0xF0000000, 0x80000000, 2, KIND_PLAIN, FLAG_ALIGNED, HALFWORDS},
+    {0xF0000000, 0x90000000, 2, KIND_PLAIN, 0, NO_EXTRA},
     /* Add, subtract: ADD SP, SUB SP 1 */
     {0xFF000000, 0xB0000000, 1, KIND_PLAIN, FLAG_SP, NO_EXTRA},
     /* Push 1 + N */
@@ -42,7 +44,7 @@ static const struct row rows[] = {
     {0xFFFF0000, 0xBF300000, 2, KIND_PLAIN, 0, NO_EXTRA},
     {0xFFFF0000, 0xBF400000, 1, KIND_SEND_EVENT, 0, NO_EXTRA},
     /* Load and store multiple 1 + N */
-    {0xF0000000, 0xC0000000, 1, KIND_PLAIN, 0, LIST_LOW8},
+    {0xF0000000, 0xC0000000, 1, KIND_PLAIN, FLAG_ALIGNED, LIST_LOW8},
     /* Supervisor call: no count; the entry is charged as an exception */
     {0xFF000000, 0xDF000000, 1, KIND_PLAIN, 0, NO_EXTRA},
     /* Branch: conditional 1 or 2, unconditional 2 */
@@ -56,6 +58,36 @@ static const struct row rows[] = {
     {0xFFF0D000, 0xF3B08000, 3, KIND_PLAIN, 0, NO_EXTRA},
 };
 
+/* STR, STRH, STRB, LDRSB, LDR, LDRH, LDRB, LDRSH by bits 11:9 */
+static const uint8_t register_offset_bytes[8] = {4, 2, 0, 0, 4, 2, 0, 2};
+
+static void add_operands(enum extra extra, uint32_t op, struct timing *timing) {
+  timing->index = NO_REGISTER;
+  timing->base = op >> 3 & 7;
+  switch (extra) {
+  case LIST_LOW8:
+    timing->cycles += __builtin_popcount(op & 0xFF);
+    timing->base = op >> 8 & 7;
+    timing->access_bytes = 4;
+    break;
+  case LIST_LOW8_AND_BIT8: /* SP is always aligned */
+    timing->cycles += __builtin_popcount(op & 0x1FF);
+    break;
+  case REGISTER_OFFSET:
+    timing->access_bytes = register_offset_bytes[op >> 9 & 7];
+    timing->index = op >> 6 & 7;
+    break;
+  case WORDS: /* offsets are in units of the access */
+    timing->access_bytes = 4;
+    break;
+  case HALFWORDS:
+    timing->access_bytes = 2;
+    break;
+  default:
+    break;
+  }
+}
+
 void decode_m0plus(const struct parameters *parameters, uint32_t opcode, bool wide,
                    struct timing *timing) {
   (void)parameters;
@@ -67,8 +99,7 @@ void decode_m0plus(const struct parameters *parameters, uint32_t opcode, bool wi
     timing->cycles = row->cycles;
     timing->kind = row->kind;
     timing->flags = row->flags;
-    if (row->extra != NO_EXTRA)
-      timing->cycles += __builtin_popcount(opcode >> 16 & (row->extra == LIST_LOW8 ? 0xFF : 0x1FF));
+    add_operands(row->extra, opcode >> 16, timing);
     return;
   }
 }

@@ -18,6 +18,7 @@ enum shape {
   WIDE_PAIR, /* 32-bit: RdLo 15:12, RdHi 11:8 */
   WIDE_LDST, /* 32-bit: Rt 15:12, Rn 19:16, Rm 3:0 in the register form */
   WIDE_LIST, /* 32-bit: bits 15:0 */
+  WIDE_DOUBLE,
   IT_BLOCK,
   MAC,       /* the multiply_accumulate parameter */
   FP_THREE,  /* Sd from Sn and Sm */
@@ -27,9 +28,10 @@ enum shape {
   FP_IN,     /* writes Sn from a core register */
   FP_OUT,    /* reads Sn */
   FP_PAIR,   /* two core registers, Sm and the next */
-  FP_LOAD,   /* writes Sd */
-  FP_STORE,  /* reads Sd */
-  FP_LIST,   /* bits 7:0 words */
+  FP_CONSTANT,
+  FP_LOAD,  /* writes Sd */
+  FP_STORE, /* reads Sd */
+  FP_LIST,  /* bits 7:0 words */
 };
 
 struct row {
@@ -110,7 +112,7 @@ static const struct row wide_rows[] = {
     {0xFFE00000, 0xE8400000, 2, KIND_PLAIN, LOAD, WIDE_LDST},
     {0xFFE00F80, 0xE8C00F00, 2, KIND_PLAIN, LOAD, WIDE_LDST},
     /* Load, store two words 1 + N */
-    {0xFE400000, 0xE8400000, 3, KIND_PLAIN, 0, NONE},
+    {0xFE400000, 0xE8400000, 3, KIND_PLAIN, 0, WIDE_DOUBLE},
     /* Compare and test with a shifted register or an immediate: no result, 1 */
     {0xFE100F00, 0xEA100F00, 1, KIND_PLAIN, 0, NONE},
     {0xFA108F00, 0xF0100F00, 1, KIND_PLAIN, 0, NONE},
@@ -171,12 +173,21 @@ static const struct row wide_rows[] = {
     {0xFFBE0F50, 0xEEBA0A40, 1, KIND_ROUND_NEAREST, FPR, FP_TWO},
     /* VCMP 1; VMOV of an immediate 1; VABS, VNEG, VMOV, VCVT 1 */
     {0xFFBE0F50, 0xEEB40A40, 1, KIND_PLAIN, FLAG_FP, FP_TEST},
-    {0xFFB00F50, 0xEEB00A00, 1, KIND_PLAIN, FLAG_FP, FP_LOAD},
+    {0xFFB00F50, 0xEEB00A00, 1, KIND_PLAIN, FLAG_FP, FP_CONSTANT},
     {0xFFB00F10, 0xEEB00A00, 1, KIND_PLAIN, FPR, FP_TWO},
 };
 
 static uint32_t bit(uint32_t opcode, int shift, uint32_t mask) {
   return 1u << (opcode >> shift & mask);
+}
+
+/* LDM, LDRD, VLDR and their kin fault where LDR is only slower (ARMv7-M ARM, A3.2.1). */
+static void must_be_aligned(struct timing *timing, uint32_t base) {
+  if (base == 15) /* PC is aligned before it is used */
+    return;
+  timing->flags |= FLAG_ALIGNED;
+  timing->access_bytes = 4;
+  timing->base = (uint8_t)base;
 }
 
 /* STR, STRH, STRB, LDRSB, LDR, LDRH, LDRB, LDRSH by bits 11:9 */
@@ -212,6 +223,7 @@ static void operands_16(enum shape shape, uint32_t op, struct timing *timing) {
     break;
   case LIST:
     timing->cycles += __builtin_popcount(op & 0xFF);
+    must_be_aligned(timing, op >> 8 & 7);
     break;
   case LIST_LINK:
     timing->cycles += __builtin_popcount(op & 0x1FF);
@@ -264,6 +276,10 @@ static void operands_32(const struct parameters *parameters, enum shape shape, u
     break;
   case WIDE_LIST:
     timing->cycles += __builtin_popcount(op & 0xFFFF);
+    must_be_aligned(timing, op >> 16 & 15);
+    break;
+  case WIDE_DOUBLE:
+    must_be_aligned(timing, op >> 16 & 15);
     break;
   default:
     break;
@@ -299,17 +315,23 @@ static void operands_fp(enum shape shape, uint32_t op, struct timing *timing) {
   case FP_PAIR:
     timing->fp_operands = op >> 20 & 1 ? m | m << 1 : 0;
     break;
+  case FP_CONSTANT:
+    timing->fp_results = d;
+    break;
   case FP_LOAD:
     timing->fp_results = d;
     timing->address_registers = bit(op, 16, 15) & 0x7FFF;
+    must_be_aligned(timing, op >> 16 & 15);
     break;
   case FP_STORE:
     timing->fp_operands = d;
     timing->address_registers = bit(op, 16, 15) & 0x7FFF;
+    must_be_aligned(timing, op >> 16 & 15);
     break;
   case FP_LIST:
     timing->cycles += op & 0xFF;
     timing->address_registers = bit(op, 16, 15);
+    must_be_aligned(timing, op >> 16 & 15);
     break;
   default:
     break;

@@ -43,12 +43,16 @@ def test_clean_removes_the_headers_and_the_next_run_does_not_train(project: Proj
     assert project.header().read_bytes() == text
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
 def test_nobuild_leaves_everything_as_it_was(project: Project) -> None:
     project.build()
-    before = {file: file.read_bytes() for file in project.out().iterdir()}
+    before = contents(project.out())
     project.append(f"firmware/models/{NAME}/{NAME}.csv", "9,1,right\n")
     assert STARTED not in project.pio("run", "-e", BOARD, "-t", "nobuild").output
-    assert {file: file.read_bytes() for file in project.out().iterdir()} == before
+    assert contents(project.out()) == before
 
 
 def test_a_program_is_still_compiled_when_something_else_is_asked_for_too(

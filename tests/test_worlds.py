@@ -134,7 +134,8 @@ def test_demo_builds_in_two_worlds_where_a_board_is_attached(
 ) -> None:
     core = tmp_path / "home" / ".platformio"
     install(core, "atmelavr")
-    boards = json.dumps({"boards": [{"name": "uno", "port": "COM3"}, {"name": "pico"}]})
+    found = [{"name": "uno", "ports": ["COM3"]}, {"name": "pico", "ports": []}]
+    boards = json.dumps({"boards": found})
     choices = {"BOARDS": boards, "RUN_CODE": "0", "PIO_CODE": "0", "REGISTRY": "1"}
     done = checkout.run(DEMO, HOME=str(tmp_path / "home"), **choices)
     assert done.returncode == 0, done.stderr

@@ -136,7 +136,7 @@ def _attached() -> list[str]:
     )
     try:
         boards = json.loads(result.stdout)["boards"]
-        return [str(board["name"]) for board in boards if board.get("port")]
+        return [str(board["name"]) for board in boards if board.get("ports")]
     except (ValueError, KeyError, TypeError, AttributeError):
         # Without an answer nothing real is touched.
         return []

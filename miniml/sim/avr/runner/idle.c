@@ -85,7 +85,9 @@ bool miniml_idle_run(struct miniml_core *core, avr_cycle_count_t cycle) {
     if (avr->cycle_timers.timer && avr->cycle_timers.timer->when < end)
       end = avr->cycle_timers.timer->when;
     if (!is_steady(core) || end < avr->cycle + ROUND_STEPS) {
-      miniml_core_run(core, is_steady(core) && end < cycle ? end + 1 : avr->cycle + 1);
+      /* An interrupt's entry may have taken the clock past the event. */
+      bool ahead = end >= avr->cycle && end < cycle;
+      miniml_core_run(core, is_steady(core) && ahead ? end + 1 : avr->cycle + 1);
       continue;
     }
     waiting = skip_rounds(core, end);

@@ -35,6 +35,8 @@ from miniml.hil.verdict import BoardResult, judge, record_error
 from miniml.pipeline import Prepared
 
 PORT_TIMEOUT_S = 15.0
+# RAMEND of the ATmega328P (data sheet DS40002061, section 8.3).
+AVR_RAM_END = 0x8FF
 # A port that is about to be flashed is asked who it is, but not for long: it may be empty.
 LOOK_PATIENCE = 0.25
 # A generous bound for one run: cycles a MAC of the slowest kernel, and for a simulator's pace.
@@ -153,11 +155,19 @@ class BoardRun:
             result.comparisons.append(exercise.quantize_rows(floats))
         result.stack = stack_use(session)
         if self.place is not None and self.place.ours is not None:
-            result.simulator_stack = self.place.ours.control("status").get("stack_used")
+            result.simulator_stack = simulator_stack(self.place.ours.control("status"))
 
     def _run_timeout(self, macs: int, result: BoardResult) -> float:
         seconds = CYCLES_PER_MAC_BOUND * (macs + 1000) / self.board.clock_hz
         return 2.0 + seconds * (SIMULATOR_SLOWDOWN if result.simulated else 1)
+
+
+def simulator_stack(status: Mapping[str, object]) -> int | None:
+    """Bytes of stack that the simulator saw used; the AVR's tells its lowest stack pointer."""
+    lowest, used = status.get("sp_min"), status.get("stack")
+    if isinstance(lowest, int):
+        return AVR_RAM_END - lowest
+    return used if isinstance(used, int) else None
 
 
 def worst_error(measured: list[int], foretold: Int64Array | None) -> float | None:

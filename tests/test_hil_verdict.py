@@ -1,0 +1,84 @@
+"""Verdicts and exit codes: nothing tested is never a pass."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from miniml.boards import load_boards
+from miniml.errors import NoBoardError, SilentBoardError
+from miniml.hil.exercise import Comparison
+from miniml.hil.report import table, write_reports
+from miniml.hil.report.content import content
+from miniml.hil.verdict import BoardResult, exit_code, judge, record_error
+
+BOARD = load_boards(Path(__file__).parent.parent)["uno"]
+
+
+def result_of(found: bytes, worst: float | None = 0.0) -> BoardResult:
+    comparison = Comparison("test", rows=1)
+    differing = comparison.compare(0, 1, np.array([1, -2], np.int8), found)
+    comparison.output_mismatches = differing
+    result = BoardResult("uno", "Uno", simulated=True, worst_cycle_error=worst)
+    result.comparisons.append(comparison)
+    judge(result, BOARD)
+    return result
+
+
+def test_equal_bytes_pass() -> None:
+    assert (result_of(b"\x01\xfe").verdict, result_of(b"\x01\xfe").exit_code) == ("PASS", 0)
+
+
+def test_one_byte_fails_and_is_named() -> None:
+    result = result_of(b"\x01\xff")
+    assert (result.verdict, result.mismatches) == ("FAIL", 1)
+    assert "layer 1, value 1: expected -2, the board says -1" in result.reasons[0]
+
+
+@pytest.mark.parametrize(("worst", "verdict"), [(0.03, "PASS"), (0.031, "FAIL"), (None, "PASS")])
+def test_cycles_are_judged(worst: float | None, verdict: str) -> None:
+    assert result_of(b"\x01\xfe", worst).verdict == verdict
+
+
+def test_nothing_tested_is_no_pass() -> None:
+    result = BoardResult("uno", "Uno", simulated=True)
+    judge(result, BOARD)
+    assert (result.verdict, result.reasons) == ("FAIL", ["nothing was tested"])
+
+
+def error_result(error: Any, *, optional: bool = False) -> BoardResult:
+    result = BoardResult("uno", "Uno")
+    record_error(result, error, optional=optional)
+    return result
+
+
+def test_exit_codes() -> None:
+    passed, failed = result_of(b"\x01\xfe"), result_of(b"\x00\x00")
+    silent, absent = error_result(SilentBoardError("x")), error_result(NoBoardError("x"))
+    assert [r.exit_code for r in (passed, failed, silent, absent)] == [0, 1, 4, 3]
+    assert exit_code([passed, silent, failed]) == 1
+    assert exit_code([passed, silent, absent]) == 4
+    assert exit_code([passed, absent]) == 3
+    assert exit_code([]) == 3
+
+
+def test_only_a_missing_board_can_be_optional() -> None:
+    assert error_result(NoBoardError("x"), optional=True).verdict == "SKIP"
+    assert error_result(SilentBoardError("x"), optional=True).verdict == "ERROR"
+
+
+def test_reports_tell_the_same(tmp_path: Path) -> None:
+    results = [result_of(b"\x01\xff"), error_result(SilentBoardError("no <answer>"))]
+    report = content(None, results)
+    page = write_reports(tmp_path / "report", report)
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["exit_code"] == 1
+    suites = ElementTree.parse(tmp_path / "report" / "junit.xml").getroot()
+    assert [s.get("failures") for s in suites] == ["2", "0"]
+    assert [s.get("errors") for s in suites] == ["0", "1"]
+    assert "no &lt;answer&gt;" in page.read_text()
+    assert "SilentBoardError: no <answer>" in table(report)

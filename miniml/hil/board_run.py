@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import traceback
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from miniml import reference
 from miniml.boards import Board
 from miniml.cost import foretell
 from miniml.cost.paths import Int64Array
-from miniml.errors import BoardError, MiniMLError, SilentBoardError, StaleFirmwareError
+from miniml.errors import BoardError, MiniMLError, PortError, SilentBoardError, StaleFirmwareError
 from miniml.hil.board_log import BoardLog
 from miniml.hil.exercise import Exercise, Progress
 from miniml.hil.firmware_build import FirmwareBuild, load_build
@@ -74,6 +76,11 @@ class BoardRun:
         except MiniMLError as error:
             log.add("host", f"{type(error).__name__}: {error}")
             record_error(result, error, optional=self.optional)
+        except Exception as error:
+            # A fault of ours on one board must not take the others' results with it.
+            for line in traceback.format_exc().splitlines():
+                log.add("fault in MiniML", line)
+            record_error(result, error, optional=False)
         result.log_tail = log.tail()
         return result
 
@@ -94,25 +101,37 @@ class BoardRun:
             if self.options.flash:
                 self._look_before_flashing(place, log)
                 flash(FlashJob(self.options.project, self.board, place, build, log, self.cancel))
-            port = await_port(place, PORT_TIMEOUT_S)
-            with closing(LinePort(port, self.board.link_baud)) as line:
+            with closing(self._open(place)) as line:
                 session = Session(line, log, patience=self.options.patience)
                 try:
-                    self._converse(result, session, port, prepared, build)
-                except BoardError:
-                    # A simulated board that died is the cause of whatever the line showed.
-                    if place.ours is not None:
-                        place.ours.check()
-                    raise
+                    self._converse(result, session, line.url, prepared, build)
+                except BoardError as error:
+                    raise explained(error, place) from error
                 finally:
                     result.retries = session.retries
+
+    def _open(self, place: Place) -> LinePort:
+        """Opens the board's port; one that has just come back may not be ready at once."""
+        deadline = time.monotonic() + PORT_TIMEOUT_S
+        while True:
+            port = await_port(place, PORT_TIMEOUT_S)
+            try:
+                return LinePort(
+                    port,
+                    self.board.link_baud,
+                    dtr=self.board.port_dtr,
+                    rts=self.board.port_rts,
+                    cancel=self.cancel,
+                )
+            except PortError:
+                if place.port() == port or time.monotonic() > deadline:
+                    raise
 
     def _look_before_flashing(self, place: Place, log: BoardLog) -> None:
         """Refuses to overwrite another board's firmware on a port."""
         if self.options.adopt or not isinstance(place, PortPlace):
             return
-        port = await_port(place, PORT_TIMEOUT_S)
-        with closing(LinePort(port, self.board.link_baud)) as line:
+        with closing(self._open(place)) as line:
             session = Session(line, log, patience=LOOK_PATIENCE * self.options.patience)
             try:
                 identity = who_is_there(session, self.board.reset_settle_ms / 1000)
@@ -121,7 +140,7 @@ class BoardRun:
             except BoardError as error:
                 log.add("host", f"before flashing: {error}")
                 return
-        check_board(identity, self.board, port)
+        check_board(identity, self.board, line.url)
 
     def _converse(
         self,
@@ -135,6 +154,9 @@ class BoardRun:
         identity = result.identity = who_is_there(session, self.board.reset_settle_ms / 1000)
         check_board(identity, self.board, port)
         check_firmware(identity, build)
+        if self.board.reset == "verb":
+            session.ask("RESET")
+            who_is_there(session, self.board.reset_settle_ms / 1000)
         check_shape(session, model)
         vectors = prepared.test_vectors()
         rows = slice(options.samples)
@@ -147,6 +169,9 @@ class BoardRun:
         if model.task == "classification" and test.outputs:
             classes = reference.predict_classes(model, np.stack(test.outputs))
             result.accuracy = float(np.mean(classes == vectors.labels[rows]))
+        elif test.outputs:
+            values = reference.dequantize(model, np.stack(test.outputs)).astype(np.float64)
+            result.rmse = float(np.sqrt(np.mean((values - vectors.labels[rows]) ** 2)))
         if options.random:
             hard = random_inputs(model, options.random)
             result.comparisons.append(exercise.run_rows("random", hard))
@@ -162,12 +187,24 @@ class BoardRun:
         return 2.0 + seconds * (SIMULATOR_SLOWDOWN if result.simulated else 1)
 
 
+def explained(error: BoardError, place: Place) -> BoardError:
+    """The same error, with what the simulated board knows of its end."""
+    if place.ours is None:
+        return error
+    try:
+        status = place.ours.control("status")
+    except BoardError:
+        return type(error)(f"{error} (the simulated board's process has ended)")
+    reason = status.get("crashed") or status.get("reason")
+    return type(error)(f"{error} (simulated board: {reason})") if reason else error
+
+
 def simulator_stack(status: Mapping[str, object]) -> int | None:
     """Bytes of stack that the simulator saw used; the AVR's tells its lowest stack pointer."""
     lowest, used = status.get("sp_min"), status.get("stack")
-    if isinstance(lowest, int):
-        return AVR_RAM_END - lowest
-    return used if isinstance(used, int) else None
+    if isinstance(used, int):
+        return used
+    return AVR_RAM_END - lowest if isinstance(lowest, int) else None
 
 
 def worst_error(measured: list[int], foretold: Int64Array | None) -> float | None:

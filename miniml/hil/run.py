@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from miniml.boards import Board, load_boards, pick_board
-from miniml.errors import FlashError
+from miniml.errors import FlashError, UsageError
 from miniml.hil.board_log import BoardLog
 from miniml.hil.board_run import BoardRun
 from miniml.hil.firmware_build import load_build
@@ -31,6 +31,8 @@ def chosen_boards(options: RunOptions) -> tuple[dict[str, Board], list[Board]]:
         FlashError: none was named and nothing was built.
     """
     boards = load_boards(options.project)
+    if options.port and len(options.boards) != 1:
+        raise UsageError("a port belongs to one board: name exactly one with it")
     if options.boards:
         return boards, [pick_board(boards, name) for name in options.boards]
     built = [

@@ -19,6 +19,10 @@ Verdict = Literal["PASS", "FAIL", "ERROR", "SKIP"]
 SIMULATED_TOLERANCE = 0.03
 # The AVR has neither wait states nor caches: a real one takes what the data sheet says.
 REAL_TOLERANCE = {"avr": 0.03}
+# Bytes by which painted and simulated stack may differ: the simulator sees every byte below the
+# stack pointer, painting only those that were written with another value.
+STACK_SLACK = 16
+EXIT_INFRASTRUCTURE = MiniMLError.exit_code
 
 
 @dataclass
@@ -37,6 +41,7 @@ class BoardResult:
         worst_cycle_error: largest |measured - foretold| / foretold over the rows.
         simulator_stack: bytes below the top that the simulator saw used; None: not simulated.
         accuracy: of the board's own outputs over the test rows, 0 to 1; None for regression.
+        rmse: of them, in the target's units; None for classification.
     """
 
     name: str
@@ -55,6 +60,7 @@ class BoardResult:
     stack: StackUse | None = None
     simulator_stack: int | None = None
     accuracy: float | None = None
+    rmse: float | None = None
     retries: int = 0
     notes: list[str] = field(default_factory=list)
     log_tail: list[str] = field(default_factory=list)
@@ -95,6 +101,10 @@ def judge(result: BoardResult, board: Board) -> None:
         reasons.append(
             f"cycles are up to {worst:.1%} from the foretold ones, {limit:.0%} are allowed"
         )
+    painted = result.stack.used if result.stack else None
+    seen = result.simulator_stack
+    if painted is not None and seen is not None and abs(painted - seen) > STACK_SLACK:
+        reasons.append(f"the board painted {painted} bytes of stack, the simulator saw {seen}")
     if not any(comparison.rows for comparison in result.comparisons):
         reasons.append("nothing was tested")
     result.reasons = reasons
@@ -102,13 +112,13 @@ def judge(result: BoardResult, board: Board) -> None:
     result.exit_code = 1 if reasons else 0
 
 
-def record_error(result: BoardResult, error: MiniMLError, *, optional: bool) -> None:
+def record_error(result: BoardResult, error: Exception, *, optional: bool) -> None:
     """Sets what a run is worth that could not come to its end; the first cause is kept."""
     result.error = type(error).__name__
-    result.reasons = [str(error)]
+    result.reasons = [" ".join(str(error).split()) or "(no message)"]
     skipped = optional and isinstance(error, NoBoardError)
     result.verdict = "SKIP" if skipped else "ERROR"
-    result.exit_code = 0 if skipped else error.exit_code
+    result.exit_code = 0 if skipped else getattr(error, "exit_code", EXIT_INFRASTRUCTURE)
 
 
 def exit_code(results: Sequence[BoardResult]) -> int:

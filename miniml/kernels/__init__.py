@@ -1,0 +1,1 @@
+"""Generated kernels: a module a core, each turning a QuantizedModel into exact assembly."""

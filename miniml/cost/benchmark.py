@@ -20,6 +20,7 @@ from miniml.adapters import int8
 from miniml.cost.elf_symbols import symbols
 from miniml.cost.paths import Int64Array
 from miniml.errors import UsageError
+from miniml.kernels.program import KernelProgram
 from miniml.model import Int8Array, QuantizedModel
 
 LIBRARY = Path(__file__).parents[2] / "firmware" / "lib" / "MiniML"
@@ -106,7 +107,7 @@ class Measurement:
         cycles: int64, (n, layers): of the first 1, 2, ... layers, as TIME counts.
         outputs: int8, (n, n_outputs), of all layers.
         stack: most bytes of stack below the call.
-        kernel_flash: bytes of the kernel's functions in the program.
+        kernel_flash: bytes of the functions of miniml, or of the model's own, in the program.
     """
 
     cycles: Int64Array
@@ -115,7 +116,13 @@ class Measurement:
     kernel_flash: int
 
 
-def measure(target: Target, model: QuantizedModel, inputs: Int8Array, folder: Path) -> Measurement:
+def measure(
+    target: Target,
+    model: QuantizedModel,
+    inputs: Int8Array,
+    folder: Path,
+    kernels: KernelProgram | None = None,
+) -> Measurement:
     """Compile and run one model.
 
     Args:
@@ -123,6 +130,7 @@ def measure(target: Target, model: QuantizedModel, inputs: Int8Array, folder: Pa
         model: small enough for the core, with the inputs.
         inputs: int8, (n, n_inputs).
         folder: an empty one for the program.
+        kernels: the model's assembly for this core; None: the portable kernel.
 
     Raises:
         UsageError: the compiler is missing or refuses.
@@ -131,18 +139,25 @@ def measure(target: Target, model: QuantizedModel, inputs: Int8Array, folder: Pa
     from miniml.cost import benchmark_arm, benchmark_avr
 
     one = benchmark_avr if target.core == "avr" else benchmark_arm
-    program = build(target, model, inputs, one.PROGRAM, folder)
+    program = build(target, model, inputs, one.PROGRAM, folder, kernels)
     cycles, outputs, stack = one.run(target.core, program, model, inputs)
-    return Measurement(np.array(cycles, np.int64), outputs, stack, _kernel_flash(program))
+    prefix = f"{model.name}_" if kernels else "miniml_"
+    return Measurement(np.array(cycles, np.int64), outputs, stack, _kernel_flash(program, prefix))
 
 
 def build(
-    target: Target, model: QuantizedModel, inputs: Int8Array, main: str, folder: Path
+    target: Target,
+    model: QuantizedModel,
+    inputs: Int8Array,
+    main: str,
+    folder: Path,
+    kernels: KernelProgram | None = None,
 ) -> Path:
     """Compile a program around a model's header, as the target's builder would."""
     rows = ",\n".join("{" + ",".join(map(str, row)) + "}" for row in inputs.tolist())
     shape = f"[{len(inputs)}][{model.n_inputs}]"
-    (folder / "model.h").write_text(int8.generate(model, "a benchmark"), encoding="utf-8")
+    header = int8.generate(model, "a benchmark", kernels=kernels is not None)
+    (folder / "model.h").write_text(header, encoding="utf-8")
     (folder / ROWS_HEADER).write_text(
         f"#define ROWS {len(inputs)}\n#define MODEL(symbol) {model.name}_##symbol\n"
         f"#define MODEL_CONSTANT(symbol) {model.name.upper()}_##symbol\n"
@@ -156,7 +171,11 @@ def build(
     library_flags = [*(flag for flag in flags if flag not in own["unflags"]), *own["flags"]]
     includes = [f"-I{KERNEL}", f"-I{folder}"]
     objects = []
-    for source in [folder / "main.c", *sorted(KERNEL.glob("*.c"))]:
+    sources = [folder / "main.c", *sorted(KERNEL.glob("*.c"))]
+    if kernels:
+        sources.append(folder / "kernels.S")
+        sources[-1].write_text(kernels.assembly, encoding="ascii")
+    for source in sources:
         objects.append(str(folder / f"{source.stem}.o"))
         these = library_flags if source.parent == KERNEL else flags
         _run([compiler, *these, *includes, "-c", str(source), "-o", objects[-1]])
@@ -166,9 +185,9 @@ def build(
     return program
 
 
-def _kernel_flash(program: Path) -> int:
+def _kernel_flash(program: Path, prefix: str) -> int:
     found = symbols(program).items()
-    return sum(size for name, (_, size) in found if name.startswith("miniml_"))
+    return sum(size for name, (_, size) in found if name.startswith(prefix))
 
 
 def _run(command: Sequence[str]) -> str:

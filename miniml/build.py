@@ -90,7 +90,8 @@ def build(arguments: argparse.Namespace) -> list[str]:
 
 
 def _build(arguments: argparse.Namespace) -> list[str]:
-    from miniml.adapters import firmware, int8
+    from miniml.adapters import firmware
+    from miniml.adapters.export import export
     from miniml.boards import BOARDS_FILE, LOCAL_FILE, load_boards, pick_board
     from miniml.pipeline import prepare
     from miniml.settings import SETTINGS_FILE, load_settings
@@ -110,7 +111,9 @@ def _build(arguments: argparse.Namespace) -> list[str]:
     )
     check_budget(prepared.model, board)
     headers = {
-        f"{prepared.model.name}_model.h": int8.generate(prepared.model, data_file.name),
+        f"{prepared.model.name}_model.h": export(
+            prepared.model, prepared.float_model, board.mode, data_file.name
+        ),
         "miniml_firmware.h": firmware.generate(prepared.model, board),
     }
     changed = [name for name, text in headers.items() if write_if_changed(out / name, text)]

@@ -3,7 +3,8 @@
     MiniMLError
     |- UsageError            the command line, model.toml or boards.ini is wrong
     |  |- SettingsError          a key, type or range (file and key named)
-    |  `- DataError              the CSV (file, row and column named)
+    |  |- DataError              the CSV (file, row and column named)
+    |  `- ModeError              an export mode that isn't there
     |- ModelError            a model that the numeric contract can't carry
     |  |- LockError              model.lock.json missing, damaged or stale
     |  `- BudgetError            too large or too slow for a board
@@ -41,6 +42,10 @@ class SettingsError(UsageError):
 
 class DataError(UsageError):
     """A CSV that can't be used; names file, row and column."""
+
+
+class ModeError(UsageError):
+    """An export mode that no backend has; names the nearest one."""
 
 
 class ModelError(MiniMLError):

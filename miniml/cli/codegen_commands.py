@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from miniml.adapters import firmware, int8
+from miniml.adapters import firmware
+from miniml.adapters.export import BACKENDS, export
 from miniml.atomic_file import write_atomically
 from miniml.boards import Board, load_boards, pick_board
 from miniml.cost import Cost, foretell
@@ -35,6 +36,14 @@ def register(subparsers: Subparsers) -> None:
         "--out", type=Path, default=Path(), help="folder to write to (default: the current one)"
     )
     generating.add_argument("--board", help="section of boards.ini, for miniml_firmware.h")
+    generating.add_argument(
+        "--mode",
+        choices=tuple(BACKENDS),
+        help="how it computes (default: what boards.ini says of --board, else int8)",
+    )
+    generating.add_argument(
+        "--alias", metavar="NAME", help="a second name for <name>_predict, such as predict"
+    )
     generating.set_defaults(run=run_generate)
     costing = _command(
         subparsers,
@@ -88,7 +97,9 @@ def run_generate(arguments: argparse.Namespace) -> int:
     prepared = _prepare(arguments)
     model = prepared.model
     source = prepared.settings.data_path.name
-    headers = {f"{model.name}_model.h": int8.generate(model, source)}
+    mode = arguments.mode or (boards[0].mode if boards else "int8")
+    header = export(model, prepared.float_model, mode, source, alias=arguments.alias)
+    headers = {f"{model.name}_model.h": header}
     if boards:
         headers["miniml_firmware.h"] = firmware.generate(model, boards[0])
     for name, text in headers.items():

@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from miniml.errors import DataError
+from miniml.errors import DataError, EmptyDataError, OneClassError
 from miniml.settings import DataSettings
 
 Float64Array = NDArray[np.float64]
@@ -85,7 +85,7 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(f"{path}: binary, not a CSV: export the table as UTF-8 text")
     content = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not content.strip():
-        raise DataError(f"{path}: empty: give it a header line and rows")
+        raise EmptyDataError(f"{path}: empty: give it a header line and rows")
     return content
 
 
@@ -168,7 +168,7 @@ def _parse(path: Path, content: bytes) -> tuple[list[str], list[tuple[int, list[
                 "add or remove cells"
             )
     if not rows:
-        raise DataError(f"{path}: a header without rows: add rows")
+        raise EmptyDataError(f"{path}: a header without rows: add rows")
     return header, rows
 
 
@@ -260,7 +260,7 @@ def _classes(
         index_of_name = {name: index for index, name in enumerate(classes)}
         indices = [index_of_name[name] for name in names]
     if len(classes) == 1:
-        raise DataError(
+        raise OneClassError(
             f"{path}, column {header[column]!r}: one class only ({classes[0]!r}): "
             "add rows of another class or correct [data] label"
         )

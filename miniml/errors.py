@@ -1,13 +1,28 @@
 """Every exception that MiniML raises on purpose, under one root.
 
     MiniMLError
-    |- UsageError            the command line, model.toml or boards.ini is wrong
+    |- UsageError            the command line, model.toml, boards.ini or a call is wrong
     |  |- SettingsError          a key, type or range (file and key named)
-    |  |- DataError              the CSV (file, row and column named)
-    |  `- ModeError              an export mode that isn't there
+    |  |  `- UnknownActivationError
+    |  |- ModeError              an export mode that isn't there
+    |  |- DataError              the CSV or the rows (file, row and column named)
+    |  |  |- EmptyDataError          no rows
+    |  |  |- OneClassError           nothing to tell apart
+    |  |  |- LabelError              a label out of range
+    |  |  `- ShapeError              rows that don't match n_inputs and n_outputs
+    |  |- NotFittedError         quantize, predict, ... before fit
+    |  |- NotQuantizedError      what only a quantized model has
+    |  `- UnknownModelError      no model of that name in the registry
     |- ModelError            a model that the numeric contract can't carry
+    |  |- ModelNameError         a name that can't prefix C symbols
+    |  |- WeightError            a weight that is NaN or infinite
+    |  |- CalibrationError       rows that tell nothing about the ranges
+    |  |- AccumulatorError       a row that could pass 32 bits
+    |  |- MultiplierError        a requantization multiplier out of range
+    |  |- ModelFileError         a model's JSON damaged, or from another version
     |  |- LockError              model.lock.json missing, damaged or stale
-    |  `- BudgetError            too large or too slow for a board
+    |  `- BudgetError            too large, too slow or not accurate enough
+    |     `- AccuracyLossError       quantization costs more than is allowed
     |- NoBoardError          nothing to run on
     `- BoardError            the infrastructure: port, cable, loader, firmware
        |- PortError              in use, missing, vanished
@@ -40,8 +55,41 @@ class SettingsError(UsageError):
     """A wrong key, type or range in a settings file."""
 
 
+class UnknownActivationError(SettingsError):
+    """An activation that no layer has."""
+
+
 class DataError(UsageError):
-    """A CSV that can't be used; names file, row and column."""
+    """A CSV or rows that can't be used; names file, row and column."""
+
+
+class EmptyDataError(DataError):
+    """There are no rows."""
+
+
+class OneClassError(DataError):
+    """All rows belong to one class: there is nothing to tell apart."""
+
+
+class LabelError(DataError):
+    """A class label that is no whole number from 0 to the number of classes - 1."""
+
+
+class ShapeError(DataError):
+    """Rows whose width doesn't match n_inputs and n_outputs."""
+
+
+class NotFittedError(UsageError):
+    """Something that only a trained model can do; `fit` comes first."""
+
+
+# An AttributeError as well, so that hasattr(network, "q_W1") is False before quantize.
+class NotQuantizedError(UsageError, AttributeError):
+    """Something that only a quantized model has; `quantize` comes first."""
+
+
+class UnknownModelError(UsageError):
+    """The registry of `ml_manager` has no model of that name."""
 
 
 class ModeError(UsageError):
@@ -54,6 +102,30 @@ class ModelError(MiniMLError):
     exit_code = 2
 
 
+class ModelNameError(ModelError):
+    """A model's name that can't prefix C symbols (docs/GUIDE_NOTES.md)."""
+
+
+class WeightError(ModelError):
+    """A weight or bias that is NaN or infinite."""
+
+
+class CalibrationError(ModelError):
+    """Rows that tell nothing about an activation's range."""
+
+
+class AccumulatorError(ModelError):
+    """A row whose 32-bit accumulator can't be proved not to wrap."""
+
+
+class MultiplierError(ModelError):
+    """A requantization multiplier that is negative, not finite or too large."""
+
+
+class ModelFileError(ModelError):
+    """A model's JSON that is damaged, can't be read, or is of another version."""
+
+
 class LockError(ModelError):
     """model.lock.json is missing, damaged, or made from other data or settings."""
 
@@ -62,6 +134,10 @@ class BudgetError(ModelError):
     """The model breaks a board's flash, SRAM, stack, cycle or accuracy budget."""
 
     exit_code = 1
+
+
+class AccuracyLossError(BudgetError):
+    """Quantization costs more accuracy than is allowed."""
 
 
 class NoBoardError(MiniMLError):

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from miniml.errors import ModelError
+from miniml.errors import AccumulatorError, MultiplierError
 
 Int8Array = NDArray[np.int8]
 Int32Array = NDArray[np.int32]
@@ -36,10 +36,10 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         Below 2^-32, zero included: (2^30, -31), the smallest there is.
 
     Raises:
-        ModelError: negative, NaN, infinite, or too large for shift <= 30.
+        MultiplierError: negative, NaN, infinite, or too large for shift <= 30.
     """
     if not math.isfinite(real) or real < 0.0:
-        raise ModelError(
+        raise MultiplierError(
             f"multiplier {real!r} is not a finite number >= 0: "
             "weights or scales are damaged, train again"
         )
@@ -52,7 +52,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     if real < 2.0**-32:
         return MULTIPLIER_MIN, SHIFT_MIN
     if shift > SHIFT_MAX:
-        raise ModelError(
+        raise MultiplierError(
             f"multiplier {real!r} needs a left shift of {shift}, more than {SHIFT_MAX}: "
             "the layer's calibrated output range is far too small, calibrate on more rows"
         )
@@ -116,14 +116,14 @@ def prove_row(bound: int, shift: int, where: str) -> None:
         where: names the row in the error.
 
     Raises:
-        ModelError: it could.
+        AccumulatorError: it could.
     """
     if bound >= ACCUMULATOR_LIMIT:
-        raise ModelError(
+        raise AccumulatorError(
             f"{where}: its accumulator could reach {bound}, past 2^31: use fewer inputs"
         )
     if shift > 0 and bound << shift >= ACCUMULATOR_LIMIT:
-        raise ModelError(
+        raise AccumulatorError(
             f"{where}: a left shift of {shift} could push its accumulator ({bound}) past 2^31: "
             "the layer's calibrated output range is far too small, calibrate on more rows"
         )

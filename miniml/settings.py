@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from miniml.errors import SettingsError
+from miniml.errors import SettingsError, UnknownActivationError
 
 SETTINGS_FILE = "model.toml"
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -310,7 +310,8 @@ def _parse_section(name: str, kind: type[Any], values: dict[str, Any], path: Pat
         try:
             parsed[key] = checks[key](value)
         except ValueError as error:
-            raise SettingsError(f"{path}: [{name}] {key} {error}, but is {value!r}") from None
+            failure = UnknownActivationError if "activation" in key else SettingsError
+            raise failure(f"{path}: [{name}] {key} {error}, but is {value!r}") from None
     return kind(**parsed)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from miniml.errors import ModelError
+from miniml.errors import ModelNameError
 
 # Between the halves of what C would act on inside a comment: its end, its start, trigraphs.
 _JOINED = re.compile(r"(?<=\*)(?=/)|(?<=/)(?=\*)|(?<=\?)(?=\?)")
@@ -34,15 +34,15 @@ def check_name(name: str) -> str:
     """The model's name, if it can prefix C symbols.
 
     Raises:
-        ModelError: not `[a-z][a-z0-9_]{0,31}`, a C or C++ keyword, or `miniml`.
+        ModelNameError: not `[a-z][a-z0-9_]{0,31}`, a C or C++ keyword, or `miniml`.
     """
     if not _NAME.fullmatch(name):
-        raise ModelError(
+        raise ModelNameError(
             f"model name {name!r} can't prefix C symbols: use a lower-case letter, then up to "
             "31 lower-case letters, digits or underscores"
         )
     if name in _RESERVED:
-        raise ModelError(f"model name {name!r} is reserved in C or C++: choose another")
+        raise ModelNameError(f"model name {name!r} is reserved in C or C++: choose another")
     return name
 
 

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from miniml import __version__
 from miniml.errors import LockError, ModelError
-from miniml.float_model import FloatLayer, FloatModel
+from miniml.float_json import float_from_dict, float_to_dict
+from miniml.float_model import FloatModel
 from miniml.model import (
     GENERATOR_VERSION,
     QuantizedModel,
@@ -26,10 +24,11 @@ from miniml.model import (
     from_dict,
     to_dict,
 )
-from miniml.scaling import Scaler
 
 LOCK_FILE = "model.lock.json"
 LOCK_FORMAT = "miniml.lock/1"
+# What reading a file raises that is no JSON, or not the JSON that was written.
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +64,7 @@ def dump_lock(lock: Lock) -> bytes:
         "training": lock.training,
         "quantization": lock.quantization,
         "metrics": lock.metrics,
-        "float_model": _float_to_dict(lock.float_model),
+        "float_model": float_to_dict(lock.float_model),
         "model_id": lock.model.model_id,
         "model": to_dict(lock.model),
     }
@@ -101,12 +100,12 @@ def parse_lock(text: bytes, path: Path) -> Lock | None:
             data_sha256=str(content["data_sha256"]),
             training=dict(content["training"]),
             quantization=dict(content["quantization"]),
-            float_model=_float_from_dict(content["float_model"]),
+            float_model=float_from_dict(content["float_model"]),
             model=model,
             metrics=dict(content["metrics"]),
             generator=generator,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ModelError) as error:
+    except (*DAMAGE, ModelError) as error:
         reason = " ".join(str(error).split())
         raise LockError(
             f"{path}: damaged ({reason}): restore it from version control, or delete it to "
@@ -169,62 +168,3 @@ def _readable(value: Any, indent: int = 0) -> str:
         lines = [inner + _readable(item, indent + 1) for item in value]
         return "[\n" + ",\n".join(lines) + "\n" + " " * indent + "]"
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _float_to_dict(model: FloatModel) -> dict[str, Any]:
-    target = model.target_scaler
-    return {
-        "task": model.task,
-        "features": list(model.features),
-        "labels": list(model.labels),
-        "softmax": model.softmax,
-        "scaler": _scaler_to_dict(model.scaler),
-        "target_scaler": None if target is None else _scaler_to_dict(target),
-        "layers": [
-            {
-                "weights": [_shortest(row) for row in layer.weights],
-                "bias": _shortest(layer.bias),
-                "activation": layer.activation,
-            }
-            for layer in model.layers
-        ],
-    }
-
-
-def _float_from_dict(content: dict[str, Any]) -> FloatModel:
-    target = content["target_scaler"]
-    return FloatModel(
-        task=content["task"],
-        features=tuple(content["features"]),
-        labels=tuple(content["labels"]),
-        softmax=bool(content["softmax"]),
-        scaler=_scaler_from_dict(content["scaler"]),
-        target_scaler=None if target is None else _scaler_from_dict(target),
-        layers=tuple(
-            FloatLayer(
-                weights=np.array(layer["weights"], np.float32),
-                bias=np.array(layer["bias"], np.float32),
-                activation=layer["activation"],
-            )
-            for layer in content["layers"]
-        ),
-    )
-
-
-def _scaler_to_dict(scaler: Scaler) -> dict[str, Any]:
-    return {"shift": scaler.shift.tolist(), "factor": scaler.factor.tolist()}
-
-
-def _scaler_from_dict(content: dict[str, Any]) -> Scaler:
-    return Scaler(
-        shift=np.array(content["shift"], np.float64),
-        factor=np.array(content["factor"], np.float64),
-    )
-
-
-def _shortest(values: NDArray[np.float32]) -> list[float]:
-    """Decimals short enough to read that give back the same binary32 values."""
-    short = [float(str(value)) for value in values]
-    if np.array_equal(np.array(short, np.float32), values):
-        return short
-    return [float(value) for value in values]

@@ -116,8 +116,9 @@ def _identifier(value: Any) -> str:
     return value
 
 
-def _setting(default: Any, check: Check) -> Any:
-    return field(default=default, metadata={"check": check})
+def _setting(default: Any, check: Check, *, later: bool = False) -> Any:
+    """A key; `later`: added after locks were committed, so at its default it isn't in them."""
+    return field(default=default, metadata={"check": check, "later": later})
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,7 @@ class TrainingSettings:
     batch_size: int = _setting(32, _integer(1, 65536))
     learning_rate: float = _setting(0.01, _number(0, 10, above_low=True))
     weight_decay: float = _setting(1e-4, _number(0, 1))
+    weight_limit: float = _setting(0.0, _number(0, 1e6), later=True)
     noise: float = _setting(0.0, _number(0, 10))
     restarts: int = _setting(0, _integer(0, 1000))
     target_loss: float = _setting(0.05, _number(0, 1e9))
@@ -245,10 +247,13 @@ SECTIONS: dict[str, type[Any]] = {
 
 
 def _plain(sections: dict[str, Any]) -> dict[str, Any]:
-    content = {}
+    content: dict[str, Any] = {}
     for name, section in sections.items():
-        values = dataclasses.asdict(section)
-        content[name] = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        content[name] = {}
+        for key in dataclasses.fields(section):
+            value = getattr(section, key.name)
+            if not (key.metadata["later"] and value == key.default):
+                content[name][key.name] = list(value) if isinstance(value, tuple) else value
     return content
 
 

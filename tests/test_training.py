@@ -13,9 +13,10 @@ import pytest
 from miniml.dataset import Dataset, Split, load_dataset, split_rows
 from miniml.errors import ModelError
 from miniml.float_model import FloatModel
+from miniml.network import Network
 from miniml.pipeline import make_lock, progress_line
 from miniml.settings import Settings, load_settings
-from miniml.training import _gradients, _Network, train
+from miniml.training import train
 
 MODELS = Path(__file__).parent.parent / "firmware" / "models"
 
@@ -42,7 +43,7 @@ ENDS = [("linear", "softmax"), ("sigmoid", "sigmoid"), *((a, "squared") for a in
 def test_gradients_match_finite_differences(hidden: Any, end: tuple[Any, Any]) -> None:
     rng = np.random.default_rng(7)
     widths = [3, 4, 5, 2]
-    network = _Network(
+    network = Network(
         weights=[rng.normal(0, 0.7, shape) for shape in itertools.pairwise(widths)],
         biases=[rng.normal(0, 0.3, width) for width in widths[1:]],
         activations=[hidden, hidden, end[0]],
@@ -52,17 +53,27 @@ def test_gradients_match_finite_differences(hidden: Any, end: tuple[Any, Any]) -
         network.biases[-1] += 30  # away from 0, where outputs are pulled up without a slope
     inputs = rng.normal(0, 1, (6, 3))
     targets = np.eye(2)[rng.integers(0, 2, 6)]
-    _, gradients = _gradients(network, inputs, targets)
+    network.gradients(network.forward(inputs), targets)
+    gradient = network.gradient.copy()
     step = 1e-6
-    for parameter, gradient in zip([*network.weights, *network.biases], gradients, strict=True):
-        for index in np.ndindex(parameter.shape):
-            before = parameter[index]
-            parameter[index] = before + step
-            above, _ = _gradients(network, inputs, targets)
-            parameter[index] = before - step
-            below, _ = _gradients(network, inputs, targets)
-            parameter[index] = before
-            assert (above - below) / (2 * step) == pytest.approx(gradient[index], abs=1e-5)
+    for index, before in enumerate(network.parameters.tolist()):
+        network.parameters[index] = before + step
+        above = network.gradients(network.forward(inputs), targets)
+        network.parameters[index] = before - step
+        below = network.gradients(network.forward(inputs), targets)
+        network.parameters[index] = before
+        assert (above - below) / (2 * step) == pytest.approx(gradient[index], abs=1e-5)
+
+
+@pytest.mark.parametrize("limit", [0.2, 0.5])
+def test_a_weight_limit_holds_and_the_net_still_learns(limit: float) -> None:
+    settings, dataset, split = load("digits")
+    free = train(dataset, split, with_training(settings, epochs=8), silent)
+    assert max(float(np.abs(layer.weights).max()) for layer in free.layers) > limit
+    limited = with_training(settings, epochs=8, weight_limit=limit)
+    model = train(dataset, split, limited, silent)
+    assert max(float(np.abs(layer.weights).max()) for layer in model.layers) <= np.float32(limit)
+    assert make_lock(limited, "", dataset, split, model).metrics["float_accuracy"] > 80
 
 
 def test_xor_is_learnt_from_every_seed() -> None:

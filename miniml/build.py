@@ -26,6 +26,7 @@ from miniml.errors import BudgetError, MiniMLError
 
 if TYPE_CHECKING:
     from miniml.boards import Board
+    from miniml.kernels.program import KernelProgram
     from miniml.model import QuantizedModel
 
 # The hook tries the next interpreter on this exit code (pio_extra/miniml_hook/interpreter.py).
@@ -90,9 +91,9 @@ def build(arguments: argparse.Namespace) -> list[str]:
 
 
 def _build(arguments: argparse.Namespace) -> list[str]:
-    from miniml.adapters import firmware
-    from miniml.adapters.export import export
     from miniml.boards import BOARDS_FILE, LOCAL_FILE, load_boards, pick_board
+    from miniml.generation import board_files, kernels_file
+    from miniml.kernels.choice import kernels_for
     from miniml.pipeline import prepare
     from miniml.settings import SETTINGS_FILE, load_settings
 
@@ -109,14 +110,14 @@ def _build(arguments: argparse.Namespace) -> list[str]:
         cache=arguments.cache,
         progress=arguments.progress,
     )
-    check_budget(prepared.model, board)
-    headers = {
-        f"{prepared.model.name}_model.h": export(
-            prepared.model, prepared.float_model, board.mode, data_file.name
-        ),
-        "miniml_firmware.h": firmware.generate(prepared.model, board),
-    }
-    changed = [name for name, text in headers.items() if write_if_changed(out / name, text)]
+    kernels = kernels_for(prepared.model, board, prepared.settings.code)
+    check_budget(prepared.model, board, kernels)
+    files = board_files(prepared, board, kernels)
+    changed = [name for name, text in files.items() if write_if_changed(out / name, text)]
+    for stale in out.glob(kernels_file("*")):
+        # The hook compiles what is there.
+        if stale.name not in files:
+            stale.unlink()
     stamp = {
         "format": STAMP_FORMAT,
         "key": arguments.key,
@@ -126,7 +127,7 @@ def _build(arguments: argparse.Namespace) -> list[str]:
                 before | {prepared.lock_path: digest(prepared.lock_path)} | package_files()
             ).items()
         },
-        "outputs": {name: digest(out / name) for name in headers},
+        "outputs": {name: digest(out / name) for name in files},
         "model": {
             "name": prepared.model.name,
             "model_id": prepared.model.model_id,
@@ -140,14 +141,14 @@ def _build(arguments: argparse.Namespace) -> list[str]:
     }
     write_if_changed(out / STAMP_FILE, json.dumps(stamp, indent=1, sort_keys=True) + "\n")
     deed = "trained" if prepared.trained else "up to date"
-    done = f"wrote {' and '.join(changed)}" if changed else "headers as they were"
+    done = f"wrote {' and '.join(changed)}" if changed else "files as they were"
     return [
         *(f"MiniML: {note}" for note in prepared.notes),
         f"MiniML: {prepared.model.name} {prepared.model.model_id[:8]} {deed}, {done}",
     ]
 
 
-def check_budget(model: QuantizedModel, board: Board) -> None:
+def check_budget(model: QuantizedModel, board: Board, kernels: KernelProgram | None) -> None:
     """Refuse a model that the board can't hold, before a compiler runs into it.
 
     Raises:
@@ -155,7 +156,7 @@ def check_budget(model: QuantizedModel, board: Board) -> None:
     """
     from miniml.cost import foretell
 
-    cost = foretell(model, board, None)
+    cost = foretell(model, board, None, kernels=kernels)
     for what, needed, there in (
         ("flash", cost.flash, board.flash_bytes),
         ("SRAM", cost.sram, board.sram_bytes),

@@ -181,6 +181,19 @@ class QuantizationSettings:
 
 
 @dataclass(frozen=True)
+class CodeSettings:
+    """[code]: what the generated int8 code may spend; decides no byte of an output."""
+
+    kernels: Literal["generated", "portable"] = _setting(
+        "generated", _choice("generated", "portable")
+    )
+    optimize: Literal["cycles", "balanced", "flash"] = _setting(
+        "balanced", _choice("cycles", "balanced", "flash")
+    )
+    placement: Literal["auto", "flash", "sram"] = _setting("auto", _choice("auto", "flash", "sram"))
+
+
+@dataclass(frozen=True)
 class GateSettings:
     """[gates]: figures that fail a build; None is no gate."""
 
@@ -198,6 +211,7 @@ class Settings:
     data: DataSettings
     training: TrainingSettings
     quantization: QuantizationSettings
+    code: CodeSettings
     gates: GateSettings
 
     @property
@@ -242,6 +256,7 @@ SECTIONS: dict[str, type[Any]] = {
     "data": DataSettings,
     "training": TrainingSettings,
     "quantization": QuantizationSettings,
+    "code": CodeSettings,
     "gates": GateSettings,
 }
 

@@ -1,4 +1,4 @@
-"""PlatformIO pre: script: the model's header is up to date before anything compiles.
+"""PlatformIO pre: script: the model's files are up to date before anything compiles.
 
 Standard library only. Training, quantizing and generating happen in a process of their own
 (`python -m miniml.build`), and not even that is started where a stamp says that nothing
@@ -47,3 +47,6 @@ if targets.compiles(COMMAND_LINE_TARGETS) and not env.IsCleanTarget():
         env.Exit(1)
     except SystemExit:
         env.Exit(1)
+# The model's kernels (<name>_kernels.S), where it has some: sources can be added only here, before
+# the platform's builder describes the program.
+env.BuildSources(str(choices.out_dir.with_name("miniml_kernels")), str(choices.out_dir), "+<*.S>")

@@ -85,6 +85,7 @@ def describe(prepared):
         "model": prepared["model"]["name"],
         "model_id": prepared["model"]["model_id"],
         "model_dir": prepared["model"]["dir"],
+        "kernels_sha256": prepared["outputs"].get(f"{prepared['model']['name']}_kernels.S"),
         "env": env["PIOENV"],
         "world": world_of(platform),
         "platform": f"{platform.name}@{platform.version}",

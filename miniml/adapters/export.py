@@ -24,18 +24,20 @@ class ExportJob:
         model: the quantized model; its name prefixes every symbol.
         float_model: what it was quantized from: the float modes take weights or biases of it.
         source: what it was trained from, for the header's first lines.
+        kernels: mode int8: the layers are in assembly, not in the header.
     """
 
     model: QuantizedModel
     float_model: FloatModel
     source: str
+    kernels: bool = False
 
 
 Backend = Callable[[ExportJob], str]
 
 
 def _int8(job: ExportJob) -> str:
-    return int8.generate(job.model, job.source)
+    return int8.generate(job.model, job.source, kernels=job.kernels)
 
 
 # A backend a mode; miniml.boards.MODES has the same names.
@@ -51,6 +53,7 @@ def export(
     source: str,
     *,
     alias: str | None = None,
+    kernels: bool = False,
 ) -> str:
     """The text of `<name>_model.h`.
 
@@ -61,12 +64,13 @@ def export(
         source: what it was trained from, for the header's first lines.
         alias: a second name for `<name>_predict` without the model's prefix, such as
             "predict"; None: every symbol has the prefix.
+        kernels: mode int8: the layers are in `<name>_kernels.S` (miniml.kernels).
 
     Raises:
         ModeError: there is no such mode; names the nearest one.
         ModelError: the model's name, or the alias, can't be a C symbol.
     """
-    text = backend(mode)(ExportJob(model, float_model, source))
+    text = backend(mode)(ExportJob(model, float_model, source, kernels))
     if alias is None:
         return text
     # Inside the include guard, which is the header's last line.

@@ -10,15 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from miniml.adapters import firmware
 from miniml.adapters.export import BACKENDS, export
 from miniml.atomic_file import write_atomically
 from miniml.boards import Board, load_boards, pick_board
 from miniml.cost import Cost, foretell
 from miniml.cost.calibration import load_calibrations
-from miniml.errors import MiniMLError
+from miniml.cost.foretelling import ANY_TOOLCHAIN
+from miniml.errors import MiniMLError, UsageError
+from miniml.generation import board_files
+from miniml.kernels.choice import kernels_for
+from miniml.kernels.explanation import explain
 from miniml.pipeline import Prepared, prepare
 
+NO_KERNELS = "the portable kernel runs every row: nothing to explain (mode, [code] or core)"
 Subparsers = Any  # argparse has no public name for what add_subparsers returns
 
 
@@ -28,9 +32,9 @@ def register(subparsers: Subparsers) -> None:
         subparsers,
         "generate",
         "write the model as a C header",
-        "Writes <name>_model.h, and with --board miniml_firmware.h as well, as the build hook "
-        "does into PlatformIO's build folder. Trains first if the lock is not current (unless "
-        "train is frozen).",
+        "Writes <name>_model.h, and with --board miniml_firmware.h and <name>_kernels.S as well, "
+        "as the build hook does into PlatformIO's build folder. Trains first if the lock is not "
+        "current (unless train is frozen).",
     )
     generating.add_argument(
         "--out", type=Path, default=Path(), help="folder to write to (default: the current one)"
@@ -43,6 +47,11 @@ def register(subparsers: Subparsers) -> None:
     )
     generating.add_argument(
         "--alias", metavar="NAME", help="a second name for <name>_predict, such as predict"
+    )
+    generating.add_argument(
+        "--explain",
+        action="store_true",
+        help="with --board: print how each row is computed, and the proof that its bytes are right",
     )
     generating.set_defaults(run=run_generate)
     costing = _command(
@@ -93,16 +102,22 @@ def _boards(arguments: argparse.Namespace) -> list[Board]:
 
 def run_generate(arguments: argparse.Namespace) -> int:
     """`miniml generate`."""
-    boards = _boards(arguments) if arguments.board else []
+    if arguments.explain and not arguments.board:
+        raise UsageError("--explain needs --board: kernels are made for a core")
     prepared = _prepare(arguments)
     model = prepared.model
-    source = prepared.settings.data_path.name
-    mode = arguments.mode or (boards[0].mode if boards else "int8")
-    header = export(model, prepared.float_model, mode, source, alias=arguments.alias)
-    headers = {f"{model.name}_model.h": header}
-    if boards:
-        headers["miniml_firmware.h"] = firmware.generate(model, boards[0])
-    for name, text in headers.items():
+    kernels = None
+    if arguments.board:
+        board = _boards(arguments)[0]
+        board = dataclasses.replace(board, mode=arguments.mode or board.mode)
+        kernels = kernels_for(model, board, prepared.settings.code)
+        files = board_files(prepared, board, kernels, alias=arguments.alias)
+    else:
+        source = prepared.settings.data_path.name
+        mode = arguments.mode or "int8"
+        header = export(model, prepared.float_model, mode, source, alias=arguments.alias)
+        files = {f"{model.name}_model.h": header}
+    for name, text in files.items():
         path = arguments.out / name
         try:
             arguments.out.mkdir(parents=True, exist_ok=True)
@@ -112,6 +127,8 @@ def run_generate(arguments: argparse.Namespace) -> int:
                 f"{path}: can't be written ({error.strerror}): check rights and room"
             ) from error
         print(f"wrote {path}")
+    if arguments.explain:
+        print("\n".join(explain(model, kernels) if kernels else [NO_KERNELS]))
     return 0
 
 
@@ -122,8 +139,9 @@ def run_cost(arguments: argparse.Namespace) -> int:
     inputs = prepared.test_vectors().inputs
     entries = []
     for board in boards:
-        for toolchain in _toolchains(arguments.toolchain, board):
-            cost = foretell(prepared.model, board, toolchain, inputs)
+        kernels = kernels_for(prepared.model, board, prepared.settings.code)
+        for toolchain in [ANY_TOOLCHAIN] if kernels else _toolchains(arguments.toolchain, board):
+            cost = foretell(prepared.model, board, toolchain, inputs, kernels)
             entries.append((board, toolchain, cost))
     if arguments.json:
         model = prepared.model
@@ -176,8 +194,9 @@ def _lines(board: Board, toolchain: str | None, cost: Cost) -> list[str]:
     if cost.cycles is None:
         return [*lines, f"  cycles not foretold: {toolchain or 'no toolchain'} is not calibrated"]
     time = 1e3 * cost.cycles / board.clock_hz
+    least = "at most" if cost.cycles_min is None else f"{cost.cycles_min:,} to"
     lines.append(
         f"  {cost.cycles:,} cycles, {time:,.3f} ms at {board.clock_hz / 1e6:g} MHz "
-        f"({cost.cycles_min:,} to {cost.cycles_max:,} for any input), {cost.memory}, {toolchain}"
+        f"({least} {cost.cycles_max:,} for any input), {cost.memory}, {toolchain}"
     )
     return lines

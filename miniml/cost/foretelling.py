@@ -8,9 +8,12 @@ import numpy as np
 
 from miniml.boards import Board
 from miniml.cost.calibration import find_calibration
-from miniml.cost.memory import kernel_flash, layer_flash, model_flash, model_sram
+from miniml.cost.memory import frame_flash, kernel_flash, layer_flash, model_flash, model_sram
 from miniml.cost.paths import Int64Array, count_paths, path_bounds
-from miniml.model import Int8Array, QuantizedModel
+from miniml.kernels.program import KernelProgram
+from miniml.model import DenseLayer, Int8Array, QuantizedModel
+
+ANY_TOOLCHAIN = "any (assembly)"
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,12 @@ class Cost:
         cycles: of one run from int8 inputs, as TIME measures it, for the memory named by
             `memory`: the median over the inputs if some were given, else the middle between
             cycles_min and cycles_max. None: not foretold.
-        cycles_min, cycles_max: the bounds for any input; they may not be reached.
+        cycles_min, cycles_max: the bounds for any input; they may not be reached. None: not known.
         cycles_by_row: of each input, int64 (n,); None if none were given or not foretold.
         layers: layer by layer; `cycles` has the copy of the inputs on top.
         memory: such as "0 wait states"; None: not foretold.
         toolchain: what the cycles are of; None: not foretold.
+        exact: the cycles are of assembly, counted instruction by instruction.
     """
 
     flash: int
@@ -51,10 +55,15 @@ class Cost:
     layers: tuple[LayerCost, ...]
     memory: str | None
     toolchain: str | None
+    exact: bool = False
 
 
 def foretell(
-    model: QuantizedModel, board: Board, toolchain: str | None, inputs: Int8Array | None = None
+    model: QuantizedModel,
+    board: Board,
+    toolchain: str | None,
+    inputs: Int8Array | None = None,
+    kernels: KernelProgram | None = None,
 ) -> Cost:
     """The cost of a model on a board.
 
@@ -64,7 +73,10 @@ def foretell(
         toolchain: as build.json says it, such as "avr-gcc-5.4.0 -Os -flto"; with None, or one that
             calibration.json doesn't hold, cycles and stack are None.
         inputs: int8, (n, n_inputs), for figures of each row.
+        kernels: the model's assembly for this board, whose cycles no compiler changes.
     """
+    if kernels:
+        return _of_kernels(model, board, kernels, inputs)
     record = find_calibration(board.core, toolchain)
     by_layer: list[int] | None = None
     total = low = high = by_row = None
@@ -94,7 +106,7 @@ def foretell(
         cycles_by_row=by_row,
         layers=tuple(
             LayerCost(
-                name=f"{layer.n_inputs}-{layer.n_outputs} {layer.activation}",
+                name=layer_name(layer),
                 macs=layer.macs,
                 flash=layer_flash(layer, board.core),
                 cycles=by_layer[index] if by_layer else None,
@@ -104,3 +116,36 @@ def foretell(
         memory=record.memory if record else None,
         toolchain=record.toolchain if record else None,
     )
+
+
+def _of_kernels(
+    model: QuantizedModel, board: Board, kernels: KernelProgram, inputs: Int8Array | None
+) -> Cost:
+    total = by_row = None
+    by_layer: list[int] = [layer.worst_cycles for layer in kernels.layers]
+    if inputs is not None and len(inputs):
+        cycles = kernels.cycles(inputs)
+        by_row = np.asarray(cycles.sum(axis=1), np.int64)
+        total = round(float(np.median(by_row)))
+        by_layer = [round(float(part)) for part in np.median(cycles[:, 1:], axis=0)]
+    return Cost(
+        flash=kernels.flash + frame_flash(model, board.core),
+        sram=kernels.sram + model.n_inputs,
+        stack=kernels.stack,
+        cycles=kernels.worst_cycles if total is None else total,
+        cycles_min=None,
+        cycles_max=kernels.worst_cycles,
+        cycles_by_row=by_row,
+        layers=tuple(
+            LayerCost(layer_name(layer), layer.macs, plan.flash, cycles)
+            for layer, plan, cycles in zip(model.layers, kernels.layers, by_layer, strict=True)
+        ),
+        memory="0 wait states",
+        toolchain=ANY_TOOLCHAIN,
+        exact=True,
+    )
+
+
+def layer_name(layer: DenseLayer) -> str:
+    """Such as "64-32 relu"."""
+    return f"{layer.n_inputs}-{layer.n_outputs} {layer.activation}"

@@ -22,8 +22,13 @@ def layer_flash(layer: DenseLayer, core: str) -> int:
 def model_flash(model: QuantizedModel, core: str) -> int:
     """Bytes of the model's constants in flash: layers, float entry, what the link reads."""
     layers = sum(layer_flash(layer, core) for layer in model.layers)
+    return layers + frame_flash(model, core)
+
+
+def frame_flash(model: QuantizedModel, core: str) -> int:
+    """Bytes of the model's constants that are no layer's: float entry, what the link reads."""
     float_entry = 4 * (2 * model.n_inputs)
-    return layers + float_entry + 2 * len(model.layers) + _MODEL_ID + _MODEL_STRUCT[core]
+    return float_entry + 2 * len(model.layers) + _MODEL_ID + _MODEL_STRUCT[core]
 
 
 def kernel_flash(core: str) -> int:

@@ -24,6 +24,7 @@ from miniml.hil.hard_inputs import hard_floats, random_inputs
 from miniml.hil.identity import (
     check_board,
     check_firmware,
+    check_kernels,
     check_shape,
     stack_use,
     who_is_there,
@@ -34,6 +35,7 @@ from miniml.hil.project import miniml_dir
 from miniml.hil.run_options import RunOptions
 from miniml.hil.session import Session
 from miniml.hil.verdict import BoardResult, judge, record_error
+from miniml.kernels.choice import kernels_for
 from miniml.pipeline import Prepared
 
 PORT_TIMEOUT_S = 15.0
@@ -93,6 +95,7 @@ class BoardRun:
                 f"{prepared.lock_path.name} holds {prepared.model.model_id[:16]}: "
                 f"run `pio run -e {self.board.name}`"
             )
+        check_kernels(kernels_for(prepared.model, self.board, prepared.settings.code), build)
         place = self.place = find_place(self.board, self.boards, build, self.options, log)
         result.simulated = place.simulated
         if place.note:
@@ -161,7 +164,8 @@ class BoardRun:
         vectors = prepared.test_vectors()
         rows = slice(options.samples)
         inputs = vectors.inputs[rows]
-        cost = result.cost = foretell(model, self.board, build.toolchain, inputs)
+        kernels = kernels_for(model, self.board, prepared.settings.code)
+        cost = result.cost = foretell(model, self.board, build.toolchain, inputs, kernels)
         exercise = Exercise(session, model, self._run_timeout(model.macs, result), self.progress)
         test = exercise.run_rows("test", inputs, result.cycles)
         result.comparisons.append(test)

@@ -22,6 +22,7 @@ class FirmwareBuild:
         build_id, model_id: 64 hex digits each.
         model: name of the model.
         model_dir: folder of its model.toml.
+        kernels_sha256: of <name>_kernels.S, 64 hex digits; None: it has no generated kernels.
         world: "kit" (the offline kit's packages) or "official".
         platform: such as "atmelavr@5.2.0".
         toolchain: such as "avr-gcc-5.4.0 -Os -flto"; key of the calibration.
@@ -36,6 +37,7 @@ class FirmwareBuild:
     model_id: str
     model: str
     model_dir: Path
+    kernels_sha256: str | None
     world: str
     platform: str
     toolchain: str
@@ -81,6 +83,7 @@ def load_build(project: Path, environment: str) -> FirmwareBuild:
             model_id=str(content["model_id"]),
             model=str(content.get("model", "")),
             model_dir=project / str(content["model_dir"]),
+            kernels_sha256=content.get("kernels_sha256"),
             world=str(content["world"]),
             platform=str(content["platform"]),
             toolchain=str(content["toolchain"]),

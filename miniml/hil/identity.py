@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from miniml.boards import Board
 from miniml.errors import LinkError, StaleFirmwareError, WrongBoardError
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.session import Hello, Session
+from miniml.kernels.program import KernelProgram
 from miniml.model import QuantizedModel
 
 CANNOT_TELL = 0xFFFF
@@ -81,6 +83,20 @@ def check_firmware(identity: Identity, build: FirmwareBuild) -> None:
                 f"{build.environment} runs {what} {there[:SHOWN_DIGITS]}, on disk is "
                 f"{here[:SHOWN_DIGITS]}: flash it (miniml run flashes unless --no-flash is given)"
             )
+
+
+def check_kernels(kernels: KernelProgram | None, build: FirmwareBuild) -> None:
+    """Refuses a build whose kernels are not those that the cycles are foretold for.
+
+    Raises:
+        StaleFirmwareError: [code] of model.toml, boards.ini or MiniML changed since the build.
+    """
+    now = hashlib.sha256(kernels.assembly.encode()).hexdigest() if kernels else None
+    if now != build.kernels_sha256:
+        raise StaleFirmwareError(
+            f"{build.environment} was built with other kernels than its settings give now: "
+            f"run `pio run -e {build.environment}`"
+        )
 
 
 def check_shape(session: Session, model: QuantizedModel) -> None:

@@ -1,0 +1,59 @@
+"""Which kernels a board gets: the planner of its core, and what the planner may spend."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from functools import lru_cache
+
+from miniml.boards import Board
+from miniml.kernels.program import KernelOptions, KernelProgram
+from miniml.model import QuantizedModel
+from miniml.settings import CodeSettings
+
+# The module of each core; imported when it is needed, since none needs the others.
+PLANNERS: dict[str, str] = {}
+# Flash of sketch and link without the model, as the offline kit builds them, rounded up
+# (docs/KERNELS.md has the measurement).
+FIRMWARE_FLASH = {"avr": 8 * 1024, "cortex-m4": 16 * 1024, "cortex-m0plus": 16 * 1024}
+# Kernels and weights that run from SRAM may take this share of it.
+SRAM_SHARE = 0.5
+
+
+def kernels_for(model: QuantizedModel, board: Board, code: CodeSettings) -> KernelProgram | None:
+    """The assembly of a model for a board; None: the portable kernel serves it.
+
+    Args:
+        model: any quantized model.
+        board: its core, its room, and its mode, which must be int8.
+        code: [code] of model.toml.
+
+    Raises:
+        BudgetError: no method fits into the flash that [code] allows.
+    """
+    if board.mode != "int8" or code.kernels == "portable" or board.core not in PLANNERS:
+        return None
+    options = KernelOptions(
+        flash_bytes=flash_limit(board, code),
+        optimize="flash" if code.optimize == "flash" else "cycles",
+    )
+    if code.placement == "flash" or board.core == "avr":
+        return _plan(board.core, model, options)
+    program = _plan(board.core, model, dataclasses.replace(options, placement="sram"))
+    fits = program.flash + program.sram <= SRAM_SHARE * board.sram_bytes
+    if fits or code.placement == "sram":
+        return program
+    return _plan(board.core, model, options)
+
+
+def flash_limit(board: Board, code: CodeSettings) -> int:
+    """Bytes of flash that kernels may take: half of what is left for balanced, else all of it."""
+    left = max(board.flash_bytes - FIRMWARE_FLASH[board.core], 0)
+    return left // 2 if code.optimize == "balanced" else left
+
+
+# A model is planned for each of several callers; eq=False makes it hash by identity.
+@lru_cache(maxsize=32)
+def _plan(core: str, model: QuantizedModel, options: KernelOptions) -> KernelProgram:
+    program: KernelProgram = importlib.import_module(PLANNERS[core]).plan(model, options)
+    return program

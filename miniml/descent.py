@@ -23,6 +23,7 @@ class Adam:
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019), in place."""
 
     def __init__(self, network: Network, training: TrainingSettings) -> None:
+        """Start at rest; `training` has the decay and the limit of the weights."""
         self._network = network
         self._weights = network.parameters[: network.weight_count]
         self._decay = training.weight_decay
@@ -69,7 +70,7 @@ def descend(
     *,
     epochs: int,
     learning_rate: float,
-    forward_of_epoch: Callable[[], Forward],
+    forward_of_epoch: Callable[[], Forward] | None = None,
 ) -> float:
     """Train in place; the learning rate falls by half a cosine to a hundredth.
 
@@ -82,7 +83,8 @@ def descend(
         progress: called with epoch, epochs and the epoch's mean loss.
         epochs: passes over the rows.
         learning_rate: at the start.
-        forward_of_epoch: asked before each epoch, and once at the end, for the forward pass.
+        forward_of_epoch: asked before each epoch, and once at the end, for the forward pass;
+            None is the network's own.
 
     Returns:
         The mean loss over all rows at the end; infinite if training diverged.
@@ -92,7 +94,7 @@ def descend(
     adam = Adam(network, training)
     step, steps = 0, epochs * batches
     for epoch in range(epochs):
-        forward = forward_of_epoch()
+        forward = forward_of_epoch() if forward_of_epoch else network.forward
         total = 0.0
         for chosen in np.array_split(rng.permutation(rows), batches):
             batch = inputs.take(chosen, axis=0)
@@ -106,4 +108,5 @@ def descend(
         progress(epoch + 1, epochs, total / rows)
         if not math.isfinite(total):
             return math.inf
-    return network.gradients(forward_of_epoch()(inputs), targets)
+    forward = forward_of_epoch() if forward_of_epoch else network.forward
+    return network.gradients(forward(inputs), targets)

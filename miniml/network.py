@@ -52,6 +52,7 @@ class Network:
         activations: list[Activation],
         loss: Loss,
     ) -> None:
+        """Copy the arrays: weights (n_inputs, n_outputs) and biases (n_outputs,) a layer."""
         self.activations = activations
         self.loss: Loss = loss
         self.parameters = np.concatenate([array.ravel() for array in (*weights, *biases)])

@@ -1,9 +1,9 @@
 """Train a multilayer perceptron in numpy: what it should say, where it starts, how often.
 
-The network is in `network`, the loop in `descent`, training on the int8 model's own outputs
-in `qat`: to be read in one sitting. Seeded with numpy's default_rng, so a run can be repeated on one machine with one version
-of numpy and of its BLAS; no further. From the float32 weights that come out, everything
-is the same on every machine.
+The network is in `network`, the loop in `descent`: to be read in one sitting. Seeded with
+numpy's default_rng, so a run can be repeated on one machine with one version of numpy and of
+its BLAS; no further. From the float32 weights that come out, everything is the same on every
+machine.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ def train(dataset: Dataset, split: Split, settings: Settings, progress: Progress
                 progress,
                 epochs=settings.training.epochs,
                 learning_rate=settings.training.learning_rate,
-                forward_of_epoch=lambda network=network: network.forward,
             )
         if final < best_loss:
             best, best_loss = network, final

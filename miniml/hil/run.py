@@ -27,12 +27,16 @@ def chosen_boards(options: RunOptions) -> tuple[dict[str, Board], list[Board]]:
     """All boards, and those to run: the named ones, else every one that was built.
 
     Raises:
-        UsageError: an unknown name, or a port for several boards.
+        UsageError: an unknown name, a port for several boards, or no rows to test.
         FlashError: none was named and nothing was built.
     """
     boards = load_boards(options.project)
     if options.port and len(options.boards) != 1:
         raise UsageError("a port belongs to one board: name exactly one with it")
+    if options.samples is not None and options.samples < 1:
+        raise UsageError(
+            f"{options.samples} samples test nothing: give at least 1, or leave it out"
+        )
     if options.boards:
         return boards, [pick_board(boards, name) for name in options.boards]
     built = [

@@ -110,7 +110,7 @@ def judge(result: BoardResult, board: Board) -> None:
     seen = result.simulator_stack
     if painted is not None and seen is not None and abs(painted - seen) > STACK_SLACK:
         reasons.append(f"the board painted {painted} bytes of stack, the simulator saw {seen}")
-    if not any(comparison.rows for comparison in result.comparisons):
+    if not result.samples:
         reasons.append("nothing was tested")
     result.reasons = reasons
     result.verdict = "FAIL" if reasons else "PASS"

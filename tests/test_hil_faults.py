@@ -1,0 +1,157 @@
+"""Simulated boards that go wrong: each fault is an error with its name, in time, never a pass."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hil_bench import ROOT, Bench, make_bench, powered, processes_in
+
+from miniml.hil.board_lock import board_lock
+from miniml.hil.board_run import BoardRun
+from miniml.hil.port import LinePort
+from miniml.hil.verdict import BoardResult
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Bench:
+    return make_bench(tmp_path, tmp_path_factory, monkeypatch)
+
+
+def assert_error(result: BoardResult, name: str, *words: str) -> None:
+    assert (result.error, result.verdict, result.exit_code) == (name, "ERROR", 4), result.reasons
+    (reason,) = result.reasons
+    assert "\n" not in reason
+    assert [word for word in words if word not in reason] == [], reason
+
+
+def test_a_healthy_board_passes(bench: Bench) -> None:
+    result = bench.start(bench.options())
+    assert (result.verdict, result.exit_code, result.simulated) == ("PASS", 0, True)
+    assert result.stack is not None
+    assert result.stack.used == result.simulator_stack
+    assert processes_in(bench.workspace) == []
+
+
+def test_a_killed_simulator(bench: Bench) -> None:
+    def kill(run: BoardRun, suite: str, done: int) -> None:
+        if done == 2 and run.place is not None and run.place.ours is not None:
+            run.place.ours.kill()
+
+    begin = time.monotonic()
+    assert_error(bench.start(bench.options(), kill), "PortError", "vanished", "process has ended")
+    assert time.monotonic() - begin < 30
+    assert bench.start(bench.options()).verdict == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "words"),
+    [("power off", "PortError", "vanished"), ("reset", "LinkError", "reset midway")],
+)
+def test_a_board_that_loses_power_or_is_reset(
+    bench: Bench, command: str, name: str, words: str
+) -> None:
+    def interfere(run: BoardRun, suite: str, done: int) -> None:
+        if done == 2 and run.place is not None and run.place.ours is not None:
+            run.place.ours.control(command)
+            time.sleep(2.0 if command == "reset" else 0.1)  # the bootloader listens for a while
+
+    assert_error(bench.start(bench.options(), interfere), name, words)
+    assert processes_in(bench.workspace) == []
+
+
+def test_another_build_on_the_board(bench: Bench) -> None:
+    record = bench.build_file("uno", "miniml/build.json")
+    content = json.loads(record.read_text())
+    there, content["build_id"] = content["build_id"], "ab" * 32
+    record.write_text(json.dumps(content))
+    result = bench.start(bench.options())
+    assert_error(result, "StaleFirmwareError", there[:16], "abababababababab", "--no-flash")
+
+
+def test_another_model_than_the_build(bench: Bench) -> None:
+    record = bench.build_file("uno", "miniml/build.json")
+    content = json.loads(record.read_text())
+    content["model_id"] = "cd" * 32
+    record.write_text(json.dumps(content))
+    assert_error(bench.start(bench.options()), "StaleFirmwareError", "cdcdcdcdcdcdcdcd", "pio run")
+
+
+def test_an_elf_that_is_not_the_one_described(bench: Bench) -> None:
+    with bench.build_file("uno", "firmware.elf").open("ab") as elf:
+        elf.write(b"\0")
+    assert_error(bench.start(bench.options()), "FlashError", "firmware.elf", "pio run -e uno")
+
+
+def test_a_wrong_board_is_not_flashed(bench: Bench) -> None:
+    before = (bench.state("nanoatmega328") / "flash.bin").read_bytes()
+    with powered(bench, "nanoatmega328") as nano:
+        port = nano.port()
+        assert port is not None
+        result = bench.start(bench.options("uno", port=port, flash=True))
+    assert_error(result, "WrongBoardError", "nanoatmega328 is on port", "not uno", port)
+    assert (bench.state("nanoatmega328") / "flash.bin").read_bytes() == before
+
+
+def test_an_empty_board_is_silent(bench: Bench) -> None:
+    (bench.state("uno") / "flash.bin").unlink()
+    result = bench.start(bench.options(patience=0.3))
+    assert result.error in ("SilentBoardError", "LinkError")
+    assert result.exit_code == 4
+
+
+def test_a_port_in_use(bench: Bench) -> None:
+    with powered(bench, "uno") as uno:
+        port = uno.port()
+        assert port is not None
+        with closing(LinePort(port, 115200)):
+            assert_error(bench.start(bench.options(port=port)), "PortError", "in use", port)
+
+
+def test_a_board_that_another_run_holds(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    with board_lock(f"state {bench.state('uno').resolve()}", "simulated uno"):
+        result = bench.start(bench.options(wait_s=0.3))
+    assert_error(result, "PortError", "simulated uno is in use by process", str(os.getpid()))
+    assert f"held by process {os.getpid()}" in capsys.readouterr().err
+
+
+def test_no_board(bench: Bench) -> None:
+    result = bench.start(bench.options(simulated="never"))
+    assert (result.error, result.exit_code) == ("NoBoardError", 3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_ended_run_leaves_no_process_and_the_next_works(
+    bench: Bench, number: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "miniml", "run", "--board", "uno", "--no-flash"]
+    with subprocess.Popen(
+        [*command, "--verbose"],
+        cwd=ROOT,
+        env=bench.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "simulator: ready" in line:
+                break
+        time.sleep(2)  # the bootloader's second, and then some rows
+        process.send_signal(number)
+        process.stderr.read()
+        assert process.wait(20) != 0
+    deadline = time.monotonic() + 10
+    while (left := processes_in(bench.workspace)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+    assert bench.start(bench.options()).verdict == "PASS"

@@ -1,0 +1,150 @@
+"""A simulated board behind a bad line, and boards with other programs: named errors, no pass."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from faulty_line import Fault, FaultyLine
+from hil_bench import ROOT, Bench, make_bench, powered
+from sim_avr_program import compile_avr
+
+from miniml.hil.run import chosen_boards, load_models
+from miniml.hil.verdict import BoardResult
+
+# Of the time-outs: two seconds for HELLO, half a second for each of four attempts.
+HASTY = 0.25
+FOREIGN = """
+#include <avr/io.h>
+#include <util/delay.h>
+int main(void) {
+  UBRR0 = 16;
+  UCSR0A = _BV(U2X0);
+  UCSR0B = _BV(TXEN0);
+  for (;;) {
+    for (const char *c = "temperature 21.5\\r\\n"; *c; ++c) {
+      while (!(UCSR0A & _BV(UDRE0))) {
+      }
+      UDR0 = *c;
+    }
+    _delay_ms(20);
+  }
+}
+"""
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Bench:
+    return make_bench(tmp_path, tmp_path_factory, monkeypatch)
+
+
+@pytest.fixture
+def line(bench: Bench) -> Iterator[FaultyLine]:
+    """A line without faults so far, to the powered Uno, whose bootloader is done."""
+    with running_line(bench) as line:
+        yield line
+
+
+@contextmanager
+def running_line(bench: Bench) -> Iterator[FaultyLine]:
+    with powered(bench, "uno") as uno:
+        port = uno.port()
+        assert port is not None
+        with closing(FaultyLine(port)) as line:
+            deadline = time.monotonic() + 60
+            while (state := uno.control("status"))["resets"] == 0 or state["bootloader"]:
+                assert time.monotonic() < deadline, state
+                time.sleep(0.02)
+            yield line
+
+
+def assert_error(result: BoardResult, name: str, words: str) -> None:
+    assert (result.error, result.verdict, result.exit_code) == (name, "ERROR", 4), result.reasons
+    assert words in result.reasons[0]
+    assert "\n" not in result.reasons[0]
+
+
+def test_a_line_that_loses_and_spoils_answers_changes_no_result(
+    bench: Bench, line: FaultyLine
+) -> None:
+    def rough(number: int, text: bytes) -> bytes:
+        spoiled = {
+            0: b"",
+            2: text[:9] + b"\n",
+            4: b"\x00\xff\x1b[2J" + text,
+            6: text[:-7] + bytes([text[-7] ^ 1]) + text[-6:],
+        }
+        return spoiled.get(number % 9, text)
+
+    line.fault = rough
+    result = bench.start(bench.options(port=line.port, patience=0.2))
+    assert (result.verdict, result.reasons) == ("PASS", [])
+    assert result.retries > 3
+    assert result.samples == 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "words"),
+    [
+        (lambda number, text: b"", "SilentBoardError", "no answer to HELLO"),
+        (lambda number, text: b"\xfe" * 30, "LinkError", "no answer to HELLO"),
+        (lambda number, text: b"\xfe\n" * 200, "LinkError", "no answer to HELLO"),
+        (lambda number, text: text[:15], "LinkError", "a cut line"),
+        (lambda number, text: text if number < 9 else b"", "SilentBoardError", "no answer to"),
+        (lambda number, text: text if number < 9 else text[:7] + b"\n", "LinkError", "a cut line"),
+        (lambda number, text: text if number < 9 else b"#\xa5?!" * 40, "LinkError", "no answer to"),
+    ],
+    ids=["silent", "noise", "lines", "cut", "silent midway", "cut midway", "noise midway"],
+)
+def test_a_bad_line_is_named(
+    bench: Bench, line: FaultyLine, fault: Fault, name: str, words: str
+) -> None:
+    line.fault = fault
+    result = bench.start(bench.options(port=line.port, patience=HASTY))
+    assert_error(result, name, words)
+
+
+def test_a_port_that_vanishes_midway(bench: Bench) -> None:
+    with running_line(bench) as line:
+
+        def unplug(number: int, text: bytes) -> bytes:
+            if number == 30:
+                line.unplug()
+            return text
+
+        line.fault = unplug
+        result = bench.start(bench.options(port=line.port))
+    assert_error(result, "PortError", "vanished: check the cable and run again")
+    assert bench.start(bench.options()).verdict == "PASS"
+
+
+def test_a_foreign_program_is_named_and_no_pass(bench: Bench, tmp_path: Path) -> None:
+    elf = compile_avr(FOREIGN, tmp_path / "foreign.elf", ["-DF_CPU=16000000UL"])
+    program = tmp_path / "foreign.bin"
+    subprocess.run(["avr-objcopy", "-O", "binary", str(elf), str(program)], check=True)
+    image = bench.state("uno") / "flash.bin"
+    image.write_bytes(program.read_bytes() + image.read_bytes()[program.stat().st_size :])
+    with running_line(bench) as line:
+        result = bench.start(bench.options(port=line.port, patience=HASTY))
+    assert_error(result, "LinkError", "a foreign program")
+
+
+def test_one_wrong_weight_on_the_board_is_a_failure(bench: Bench) -> None:
+    boards, _ = chosen_boards(bench.options())
+    (prepared,) = load_models(ROOT, [boards["uno"]]).values()
+    weights = prepared.model.layers[-1].weights.tobytes()
+    image = bench.state("uno") / "flash.bin"
+    content = bytearray(image.read_bytes())
+    assert content.count(weights) == 1
+    content[content.index(weights)] ^= 0x40
+    image.write_bytes(content)
+    result = bench.start(bench.options())
+    assert (result.verdict, result.exit_code, result.error) == ("FAIL", 1, "")
+    assert result.mismatches > 0
+    assert "layer 3, value 0: expected" in result.reasons[0]

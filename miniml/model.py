@@ -80,6 +80,11 @@ class DenseLayer:
         return int(self.weights.shape[0])
 
     @property
+    def real_multipliers(self) -> Float64Array:
+        """What multipliers and shifts were made of: (s_in * s_w) / s_out, float64 (n_outputs,)."""
+        return (self.input_scale * self.weight_scales) / self.output_scale
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of one inference."""
         return int(self.weights.size)

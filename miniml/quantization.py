@@ -78,6 +78,15 @@ def quantize(
     )
 
 
+def activation_scales(model: FloatModel, calibration: Calibration) -> tuple[float, ...]:
+    """Real value of one step of the input and of each layer's output: 1/127 behind a table."""
+    scales = [scale_of(calibration.input)]
+    for layer, largest in zip(model.layers, calibration.layers, strict=True):
+        has_table = layer.activation in ("sigmoid", "tanh")
+        scales.append(DEAD_SCALE if has_table else scale_of(largest))
+    return tuple(scales)
+
+
 def scale_of(largest: float) -> float:
     """Scale of an activation: absmax / 127, and 1/127 where nothing but 0 was seen."""
     if not math.isfinite(largest):

@@ -11,7 +11,7 @@ from random_models import random_model
 
 from miniml.boards import Board, load_boards
 from miniml.cost import calibrate, foretell
-from miniml.cost.benchmark import TARGETS, build, kernel_digest, measure
+from miniml.cost.benchmark import TARGETS, build, kernel_digest, measure, portable_code
 from miniml.cost.benchmark_avr import PROGRAM
 from miniml.cost.calibration import load_calibrations
 from miniml.cost.elf_symbols import symbols
@@ -112,7 +112,9 @@ def test_flash_and_sram_are_those_of_the_program(tmp_path: Path) -> None:
             "const void *volatile kept;\nint main(void) {\n"
             "kept = &MODEL(model); kept = &MODEL(predict);",
         )
-        program = build(TARGETS["avr"], model, sample_inputs(model, 1, 2), main, folder)
+        program = build(
+            TARGETS["avr"], model, sample_inputs(model, 1, 2), main, folder, portable_code(model)
+        )
         sizes = {name: size for name, (_, size) in symbols(program).items()}
         own = {name: size for name, size in sizes.items() if name.startswith(f"{model.name}_")}
         scratch = sum(size for name, size in own.items() if "_scratch_" in name)

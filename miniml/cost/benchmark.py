@@ -10,14 +10,14 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from miniml.adapters import int8
-from miniml.cost.elf_symbols import symbols
+from miniml.cost.elf_symbols import loaded_bytes, symbols
 from miniml.cost.paths import Int64Array
 from miniml.errors import UsageError
 from miniml.kernels.program import KernelProgram
@@ -100,6 +100,36 @@ TARGETS = {
 
 
 @dataclass(frozen=True, eq=False)
+class ModelCode:
+    """What a benchmark compiles: any code that defines `<name>_run_layers` in its header.
+
+    Attributes:
+        header: text of model.h.
+        texts: further sources by file name, compiled like the main program.
+        sources: files of a library, compiled in the same way.
+        includes: folders of headers, of others: their warnings don't count.
+        flags: on top of the target's.
+    """
+
+    header: str
+    texts: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[Path, ...] = ()
+    includes: tuple[Path, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+def portable_code(model: QuantizedModel) -> ModelCode:
+    """The C kernel of firmware/lib/MiniML."""
+    return ModelCode(int8.generate(model, "a benchmark"))
+
+
+def kernel_code(model: QuantizedModel, kernels: KernelProgram) -> ModelCode:
+    """Generated assembly."""
+    header = int8.generate(model, "a benchmark", kernels=True)
+    return ModelCode(header, {"kernels.S": kernels.assembly})
+
+
+@dataclass(frozen=True, eq=False)
 class Measurement:
     """One model on one core.
 
@@ -108,12 +138,15 @@ class Measurement:
         outputs: int8, (n, n_outputs), of all layers.
         stack: most bytes of stack below the call.
         kernel_flash: bytes of the functions of miniml, or of the model's own, in the program.
+        flash, sram: bytes of the whole program, the inputs among them.
     """
 
     cycles: Int64Array
     outputs: Int8Array
     stack: int
     kernel_flash: int
+    flash: int
+    sram: int
 
 
 def measure(
@@ -122,6 +155,7 @@ def measure(
     inputs: Int8Array,
     folder: Path,
     kernels: KernelProgram | None = None,
+    code: ModelCode | None = None,
 ) -> Measurement:
     """Compile and run one model.
 
@@ -131,6 +165,7 @@ def measure(
         inputs: int8, (n, n_inputs).
         folder: an empty one for the program.
         kernels: the model's assembly for this core; None: the portable kernel.
+        code: anything else that runs the model.
 
     Raises:
         UsageError: the compiler is missing or refuses.
@@ -139,10 +174,21 @@ def measure(
     from miniml.cost import benchmark_arm, benchmark_avr
 
     one = benchmark_avr if target.core == "avr" else benchmark_arm
-    program = build(target, model, inputs, one.PROGRAM, folder, kernels)
+    if code is None:
+        code = kernel_code(model, kernels) if kernels else portable_code(model)
+    program = build(target, model, inputs, one.PROGRAM, folder, code)
     cycles, outputs, stack = one.run(target.core, program, model, inputs)
     prefix = f"{model.name}_" if kernels else "miniml_"
-    return Measurement(np.array(cycles, np.int64), outputs, stack, _kernel_flash(program, prefix))
+    found = symbols(program).items()
+    flash, sram = loaded_bytes(program)
+    return Measurement(
+        cycles=np.array(cycles, np.int64),
+        outputs=outputs,
+        stack=stack,
+        kernel_flash=sum(size for name, (_, size) in found if name.startswith(prefix)),
+        flash=flash,
+        sram=sram,
+    )
 
 
 def build(
@@ -151,31 +197,32 @@ def build(
     inputs: Int8Array,
     main: str,
     folder: Path,
-    kernels: KernelProgram | None = None,
+    code: ModelCode,
 ) -> Path:
-    """Compile a program around a model's header, as the target's builder would."""
+    """Compile a program around a model's code, as the target's builder would."""
     rows = ",\n".join("{" + ",".join(map(str, row)) + "}" for row in inputs.tolist())
     shape = f"[{len(inputs)}][{model.n_inputs}]"
-    header = int8.generate(model, "a benchmark", kernels=kernels is not None)
-    (folder / "model.h").write_text(header, encoding="utf-8")
-    (folder / ROWS_HEADER).write_text(
-        f"#define ROWS {len(inputs)}\n#define MODEL(symbol) {model.name}_##symbol\n"
-        f"#define MODEL_CONSTANT(symbol) {model.name.upper()}_##symbol\n"
-        f"static const int8_t rows{shape} MINIML_FLASH MINIML_UNUSED = {{\n{rows}}};\n",
-        encoding="utf-8",
-    )
-    (folder / "main.c").write_text(main, encoding="utf-8")
+    texts = {
+        "model.h": code.header,
+        ROWS_HEADER: (
+            f"#define ROWS {len(inputs)}\n#define MODEL(symbol) {model.name}_##symbol\n"
+            f"#define MODEL_CONSTANT(symbol) {model.name.upper()}_##symbol\n"
+            f"static const int8_t rows{shape} MINIML_FLASH MINIML_UNUSED = {{\n{rows}}};\n"
+        ),
+        "main.c": main,
+        **code.texts,
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
     compiler = target.prefix + "gcc"
     own = json.loads((LIBRARY / "library.json").read_text(encoding="utf-8"))["build"]
-    flags = [*target.machine, *target.compile_flags, *target.optimization]
+    flags = [*target.machine, *target.compile_flags, *target.optimization, *code.flags]
     library_flags = [*(flag for flag in flags if flag not in own["unflags"]), *own["flags"]]
     includes = [f"-I{KERNEL}", f"-I{folder}"]
+    includes += [word for path in code.includes for word in ("-isystem", str(path))]
     objects = []
-    sources = [folder / "main.c", *sorted(KERNEL.glob("*.c"))]
-    if kernels:
-        sources.append(folder / "kernels.S")
-        sources[-1].write_text(kernels.assembly, encoding="ascii")
-    for source in sources:
+    generated = [folder / name for name in texts if not name.endswith(".h")]
+    for source in [*generated, *sorted(KERNEL.glob("*.c")), *code.sources]:
         objects.append(str(folder / f"{source.stem}.o"))
         these = library_flags if source.parent == KERNEL else flags
         _run([compiler, *these, *includes, "-c", str(source), "-o", objects[-1]])
@@ -183,11 +230,6 @@ def build(
     link = [*target.machine, *target.optimization, *target.link_flags]
     _run([compiler, *link, "-o", str(program), *objects])
     return program
-
-
-def _kernel_flash(program: Path, prefix: str) -> int:
-    found = symbols(program).items()
-    return sum(size for name, (_, size) in found if name.startswith(prefix))
 
 
 def _run(command: Sequence[str]) -> str:

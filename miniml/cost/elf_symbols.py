@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
@@ -18,3 +19,18 @@ def symbols(program: Path) -> dict[str, tuple[int, int]]:
             for symbol in table.iter_symbols()
             if symbol["st_info"]["type"] in ("STT_FUNC", "STT_OBJECT")
         }
+
+
+def loaded_bytes(program: Path) -> tuple[int, int]:
+    """Bytes of flash and of SRAM that the sections of an ELF take.
+
+    What is written to at run time and has a content takes both: it is copied at start-up.
+    """
+    flash = sram = 0
+    with program.open("rb") as file:
+        for section in ELFFile(file).iter_sections():
+            flags, size = section["sh_flags"], section["sh_size"]
+            if flags & SH_FLAGS.SHF_ALLOC:
+                flash += size * (section["sh_type"] != "SHT_NOBITS")
+                sram += size * bool(flags & SH_FLAGS.SHF_WRITE)
+    return flash, sram

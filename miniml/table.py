@@ -30,7 +30,12 @@ PATH = Path("dataset")
 
 
 def read_rows(
-    rows: Rows, n_inputs: int, n_outputs: int, task: Task | Literal["auto"] = "auto"
+    rows: Rows,
+    n_inputs: int,
+    n_outputs: int,
+    task: Task | Literal["auto"] = "auto",
+    *,
+    any_class: bool = False,
 ) -> Dataset:
     """Check labelled rows; the caller's rows are copied, never written to.
 
@@ -38,6 +43,7 @@ def read_rows(
         rows: (n, n_inputs + 1) or (n, n_inputs + n_outputs) numbers.
         n_inputs, n_outputs: of the network.
         task: "auto" goes by the table above.
+        any_class: one class is enough, as in a test set.
 
     Raises:
         EmptyDataError: no rows.
@@ -49,23 +55,25 @@ def read_rows(
     table = matrix(rows)
     found = table.shape[1]
     if found not in {n_inputs + 1, n_inputs + n_outputs}:
-        labels = "1" if n_outputs == 1 else f"1 or {n_outputs}"
+        more = "1" if n_outputs == 1 else f"1 or {n_outputs}"
         raise ShapeError(
             f"dataset: rows have {found} columns, but n_inputs={n_inputs} and "
-            f"n_outputs={n_outputs} need {n_inputs} and {labels} more: correct n_inputs, n_outputs "
+            f"n_outputs={n_outputs} need {n_inputs} and {more} more: correct n_inputs, n_outputs "
             "or the rows"
         )
-    features, labels_ = table[:, :n_inputs], table[:, n_inputs:]
+    features, labels = table[:, :n_inputs], table[:, n_inputs:]
     if task == "auto":
-        task = _task(labels_, n_outputs)
+        task = _task(labels, n_outputs)
     if task == "regression":
-        if labels_.shape[1] != n_outputs:
+        if labels.shape[1] != n_outputs:
             raise ShapeError(
                 f"dataset: a regression with n_outputs={n_outputs} needs as many label columns, "
-                f"but the rows have {labels_.shape[1]}: correct n_outputs or the rows"
+                f"but the rows have {labels.shape[1]}: correct n_outputs or the rows"
             )
-        return _dataset(features, targets=labels_)
-    indices = _class_indices(labels_, n_outputs)
+        return _dataset(features, targets=labels)
+    indices = _class_indices(labels, n_outputs)
+    if not any_class and len(np.unique(indices)) == 1:
+        raise OneClassError(f"dataset: every row has label {indices[0]}: add rows of another class")
     return _dataset(features, classes=max(n_outputs, 2), indices=indices)
 
 
@@ -88,12 +96,49 @@ def read_features(rows: Rows, n_inputs: int, n_outputs: int) -> Dataset:
     return _dataset(table[:, :n_inputs])
 
 
-def infer_outputs(labels: Float64Array) -> int:
-    """n_outputs of one label column, (n,), where the caller gives none.
+def infer_shape(
+    table: Float64Array, n_inputs: int | None, n_outputs: int | None
+) -> tuple[int, int]:
+    """n_inputs and n_outputs where the caller leaves out one or both.
 
-    Whole numbers from 0 to k - 1, each of them at least twice, are k classes: one output for
-    two, k for more. Everything else is one number to predict.
+    With neither, the last column is the label. One label column of whole numbers from 0 to
+    k - 1, each at least twice, is k classes: one output for two, k for more; every other
+    column is one number to predict. n_outputs = k > 1 alone: the last column holds the class if
+    it has whole numbers from 0 to k - 1 and the last k columns are not one-hot; else the last k
+    columns are the labels.
+
+    Args:
+        table: from `matrix`.
+        n_inputs, n_outputs: as given; None is left out.
+
+    Raises:
+        ShapeError: no column is left for the features or the labels.
     """
+    columns = table.shape[1]
+    if not isinstance(n_inputs, int) and n_inputs is not None:
+        return n_inputs, n_outputs or 1  # refused by the network, which knows the rule
+    if n_inputs is not None and n_outputs is not None:
+        return n_inputs, n_outputs
+    if n_inputs is None:
+        n_inputs = columns - _label_columns(table, n_outputs)
+    if not 0 < n_inputs < columns:
+        raise ShapeError(
+            f"dataset: rows have {columns} columns, which leaves none for "
+            f"{'the labels' if n_inputs > 0 else 'the features'}: correct n_inputs or the rows"
+        )
+    labels = table[:, n_inputs:]
+    return n_inputs, n_outputs or (labels.shape[1] if labels.shape[1] > 1 else _outputs(labels))
+
+
+def _label_columns(table: Float64Array, n_outputs: Any) -> int:
+    if not isinstance(n_outputs, int) or n_outputs <= 1:
+        return 1
+    classes = np.isin(table[:, -1], np.arange(n_outputs)).all()
+    one_hot = table.shape[1] > n_outputs and _one_hot(table[:, -n_outputs:])
+    return 1 if classes and not one_hot else n_outputs
+
+
+def _outputs(labels: Float64Array) -> int:
     values, counts = np.unique(labels, return_counts=True)
     if len(values) > 2 and np.array_equal(values, np.arange(len(values))) and counts.min() > 1:
         return len(values)
@@ -186,8 +231,6 @@ def _class_indices(labels: Float64Array, n_outputs: int) -> Int64Array:
                 f"{classes - 1}: correct it or n_outputs (it is {n_outputs})"
             )
         indices = column.astype(np.int64)
-    if len(np.unique(indices)) == 1:
-        raise OneClassError(f"dataset: every row has label {indices[0]}: add rows of another class")
     return np.asarray(indices, np.int64)
 
 

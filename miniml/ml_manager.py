@@ -106,6 +106,11 @@ def train_pipeline(
     return result
 
 
+def register_model(model: MiniNeuralNetwork) -> None:
+    """Register a network that was made without `train_pipeline`, under its own name."""
+    _models[model.name] = model
+
+
 def export_to_c(
     name: str,
     target: str | None = None,
@@ -171,7 +176,11 @@ def get_model(name: str) -> MiniNeuralNetwork:
     """
     if name not in _models:
         near = difflib.get_close_matches(str(name), _models, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "train_pipeline or load_model adds one"
+        hint = (
+            f"did you mean {near[0]!r}?"
+            if near
+            else "train_pipeline, register_model or load_model adds one"
+        )
         raise UnknownModelError(f"no model {name!r}: {hint}")
     return _models[name]
 

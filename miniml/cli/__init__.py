@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from miniml import __version__
-from miniml.cli import board_commands, codegen_commands, model_commands
+from miniml.cli import bench_commands, board_commands, codegen_commands, model_commands
 from miniml.errors import MiniMLError
 
 EXIT_CODES = "exit codes: 0 pass, 1 fail, 2 usage, 3 no board, 4 infrastructure"
@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     model_commands.register(commands)
     codegen_commands.register(commands)
     board_commands.register(commands)
+    bench_commands.register(commands)
     return parser
 
 

@@ -19,13 +19,15 @@ import numpy as np
 from miniml.adapters import int8
 from miniml.cost.elf_symbols import loaded_bytes, symbols
 from miniml.cost.paths import Int64Array
-from miniml.errors import UsageError
+from miniml.errors import BudgetError, UsageError
 from miniml.kernels.program import KernelProgram
 from miniml.model import Int8Array, QuantizedModel
 
 LIBRARY = Path(__file__).parents[2] / "firmware" / "lib" / "MiniML"
 KERNEL = LIBRARY / "src"
 ROWS_HEADER = "rows.h"
+# What a call of anything takes at least, on top of a program's data.
+LEAST_STACK = 64
 
 
 def kernel_digest() -> str:
@@ -47,6 +49,7 @@ class Target:
         compile_flags: of compilation; the toolchain's optimization flags come on top.
         link_flags: of the benchmark's link.
         optimization: the builder's flags that a toolchain string names.
+        flash_bytes, sram_bytes: of the chip that stands for the core.
     """
 
     core: str
@@ -55,6 +58,8 @@ class Target:
     compile_flags: tuple[str, ...]
     link_flags: tuple[str, ...]
     optimization: tuple[str, ...]
+    flash_bytes: int
+    sram_bytes: int
 
     def toolchain(self) -> str:
         """Such as "avr-gcc-5.4.0 -Os -flto", of the compiler on PATH."""
@@ -78,6 +83,8 @@ TARGETS = {
             compile_flags=("-std=gnu11", "-Wall", *_SECTIONS, "-fno-fat-lto-objects"),
             link_flags=("-Wl,--gc-sections", "-fuse-linker-plugin"),
             optimization=("-Os", "-flto"),
+            flash_bytes=32 * 1024,
+            sram_bytes=2048,
         ),
         Target(
             core="cortex-m4",
@@ -86,6 +93,8 @@ TARGETS = {
             compile_flags=("-std=gnu17", *_SECTIONS, "--param", "max-inline-insns-single=500"),
             link_flags=(*_ARM_LINK, "-Wl,-Ttext=0x08000000,-Tdata=0x20000000"),
             optimization=("-Os",),
+            flash_bytes=1024 * 1024,
+            sram_bytes=128 * 1024,
         ),
         Target(
             core="cortex-m0plus",
@@ -94,6 +103,8 @@ TARGETS = {
             compile_flags=("-std=gnu11", *_SECTIONS, "-fomit-frame-pointer", "-funsigned-char"),
             link_flags=(*_ARM_LINK, "-Wl,-Ttext=0x10000000,-Tdata=0x20000000"),
             optimization=("-Os",),
+            flash_bytes=2048 * 1024,
+            sram_bytes=264 * 1024,
         ),
     )
 }
@@ -169,6 +180,7 @@ def measure(
 
     Raises:
         UsageError: the compiler is missing or refuses.
+        BudgetError: the program doesn't fit into the chip.
         SimulatorError: the simulated core can't be started.
     """
     from miniml.cost import benchmark_arm, benchmark_avr
@@ -177,10 +189,11 @@ def measure(
     if code is None:
         code = kernel_code(model, kernels) if kernels else portable_code(model)
     program = build(target, model, inputs, one.PROGRAM, folder, code)
+    flash, sram = loaded_bytes(program)
+    _check_room(target, flash, sram)
     cycles, outputs, stack = one.run(target.core, program, model, inputs)
     prefix = f"{model.name}_" if kernels else "miniml_"
     found = symbols(program).items()
-    flash, sram = loaded_bytes(program)
     return Measurement(
         cycles=np.array(cycles, np.int64),
         outputs=outputs,
@@ -189,6 +202,15 @@ def measure(
         flash=flash,
         sram=sram,
     )
+
+
+def _check_room(target: Target, flash: int, sram: int) -> None:
+    for what, used, there in (
+        ("flash", flash, target.flash_bytes),
+        ("SRAM", sram + LEAST_STACK, target.sram_bytes),
+    ):
+        if used > there:
+            raise BudgetError(f"it doesn't fit: {used:,} bytes of {what}, {there:,} are there")
 
 
 def build(
@@ -228,7 +250,7 @@ def build(
         _run([compiler, *these, *includes, "-c", str(source), "-o", objects[-1]])
     program = folder / "program.elf"
     link = [*target.machine, *target.optimization, *target.link_flags]
-    _run([compiler, *link, "-o", str(program), *objects])
+    _run([compiler, *link, "-o", str(program), *objects, "-lm"])
     return program
 
 

@@ -38,12 +38,12 @@ def kernels_for(model: QuantizedModel, board: Board, code: CodeSettings) -> Kern
         optimize="flash" if code.optimize == "flash" else "cycles",
     )
     if code.placement == "flash" or board.core == "avr":
-        return _plan(board.core, model, options)
-    program = _plan(board.core, model, dataclasses.replace(options, placement="sram"))
+        return plan(board.core, model, options)
+    program = plan(board.core, model, dataclasses.replace(options, placement="sram"))
     fits = program.flash + program.sram <= SRAM_SHARE * board.sram_bytes
     if fits or code.placement == "sram":
         return program
-    return _plan(board.core, model, options)
+    return plan(board.core, model, options)
 
 
 def flash_limit(board: Board, code: CodeSettings) -> int:
@@ -54,6 +54,7 @@ def flash_limit(board: Board, code: CodeSettings) -> int:
 
 # A model is planned for each of several callers; eq=False makes it hash by identity.
 @lru_cache(maxsize=32)
-def _plan(core: str, model: QuantizedModel, options: KernelOptions) -> KernelProgram:
+def plan(core: str, model: QuantizedModel, options: KernelOptions) -> KernelProgram:
+    """The assembly of a model for a core of PLANNERS."""
     program: KernelProgram = importlib.import_module(PLANNERS[core]).plan(model, options)
     return program

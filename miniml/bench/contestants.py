@@ -1,0 +1,91 @@
+"""Who runs in `miniml bench kernels`, in which form, on which core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from miniml.bench import peers, plain
+from miniml.cost.benchmark import ModelCode, kernel_code, portable_code
+from miniml.kernels.choice import PLANNERS, plan
+from miniml.kernels.program import KernelOptions, KernelProgram
+from miniml.model import QuantizedModel
+
+AVR = ("avr",)
+ARM = ("cortex-m4", "cortex-m0plus")
+# What a generated kernel may fill: the chips' flash, the bootloader left out.
+ROOM = {"avr": 32256, "cortex-m4": 1024 * 1024, "cortex-m0plus": 2048 * 1024}
+CAP = 20 * 1024
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A kernel for one model on one core: what is compiled, and our plan if it is ours."""
+
+    code: ModelCode
+    program: KernelProgram | None = None
+
+
+# Makes an entry of a model; the folder is an empty one that stays until it was measured.
+Maker = Callable[[QuantizedModel, str, Path], Entry]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One kernel in one form.
+
+    Attributes:
+        name: ours begin with "miniml".
+        cores: where it runs.
+        make: its code.
+        flash_cap: bytes of flash it was held to; None: none but the chip's.
+        nets: those it takes part with; empty: all.
+    """
+
+    name: str
+    cores: tuple[str, ...]
+    make: Maker
+    flash_cap: int | None = None
+    nets: tuple[str, ...] = ()
+
+    def runs(self, net: str, core: str) -> bool:
+        """Whether it takes part there."""
+        return core in self.cores and (not self.nets or net in self.nets)
+
+
+def _generated(options: KernelOptions) -> Maker:
+    def make(model: QuantizedModel, core: str, folder: Path) -> Entry:
+        limit = min(options.flash_bytes or ROOM[core], ROOM[core])
+        held = KernelOptions(limit, options.optimize, options.placement, options.methods)
+        program = plan(core, model, held)
+        return Entry(kernel_code(model, program), program)
+
+    return make
+
+
+def _compiled(code: Callable[[QuantizedModel], ModelCode]) -> Maker:
+    return lambda model, core, folder: Entry(code(model))
+
+
+_OURS = tuple(core for core in (*AVR, *ARM) if core in PLANNERS)
+
+
+CONTESTANTS: tuple[Contestant, ...] = (
+    Contestant("miniml", _OURS, _generated(KernelOptions())),
+    Contestant(
+        "miniml in 20 KB",
+        tuple(core for core in AVR if core in PLANNERS),
+        _generated(KernelOptions(flash_bytes=CAP)),
+        flash_cap=CAP,
+        nets=("N5", "N5s"),
+    ),
+    Contestant("miniml smallest", _OURS, _generated(KernelOptions(optimize="flash"))),
+    Contestant("miniml portable C", (*AVR, *ARM), _compiled(portable_code)),
+    Contestant("plain C int8", (*AVR, *ARM), _compiled(plain.plain_int8)),
+    Contestant("plain C float32", (*AVR, *ARM), _compiled(plain.plain_float32)),
+    Contestant(
+        "bakenn", (*AVR, *ARM), lambda model, core, folder: Entry(peers.bakenn(model, folder))
+    ),
+    Contestant("emlearn float", (*AVR, *ARM), _compiled(peers.emlearn)),
+)

@@ -1,0 +1,175 @@
+"""`miniml bench kernels`: cycles of whole inferences, ours and others', on the simulated cores."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from miniml import reference
+from miniml.bench.contestants import CONTESTANTS, Contestant
+from miniml.bench.peers import wrapper
+from miniml.cost.benchmark import TARGETS, Measurement, ModelCode, measure
+from miniml.errors import BudgetError, UsageError
+from miniml.kernels.benchmark_nets import BenchmarkNet, benchmark_net
+from miniml.kernels.program import KernelProgram
+
+BOARDS = {"uno": "avr", "stm32f4": "cortex-m4", "pico": "cortex-m0plus"}
+SEEDS = (1, 2, 3, 4, 5)
+NETS = ("N3", "N3s", "N5", "N5s", "N6")
+ROWS = {"N6": 2}
+MOST_ROWS = 12
+
+
+@dataclass(frozen=True)
+class KernelRow:
+    """One kernel on one net and board, over the seeds.
+
+    Attributes:
+        net, board, kernel: what ran where.
+        method: how our rows are computed, the most frequent first; "compiled" for C.
+        input: "signed" or "nonnegative".
+        memory: "ideal" (0 wait states) or "shipped".
+        compiler: such as "avr-gcc-5.4.0 -Os -flto"; assembly doesn't depend on it.
+        flash_cap: bytes that the kernel was held to; None: none.
+        cycles: of one inference, mean over seeds and inputs.
+        macs: of one inference.
+        cycles_per_mac: cycles / macs.
+        worst_cycles_per_mac: the largest of any seed: proved for ours, seen for others.
+        flash, sram, stack: bytes, the largest of any seed.
+        exact: every output byte is the reference's.
+        foretold: largest |measured - foretold| / foretold of any input; None for C.
+        note: why there are no figures.
+    """
+
+    net: str
+    board: str
+    kernel: str
+    input: str
+    memory: str
+    compiler: str
+    flash_cap: int | None
+    macs: int
+    method: str = ""
+    cycles: int | None = None
+    cycles_per_mac: float | None = None
+    worst_cycles_per_mac: float | None = None
+    flash: int | None = None
+    sram: int | None = None
+    stack: int | None = None
+    exact: bool | None = None
+    foretold: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """One seed."""
+
+    measured: Measurement
+    empty: Measurement
+    worst: int
+    exact: bool
+    program: KernelProgram | None
+    foretold: float | None
+
+
+def bench_kernels(
+    nets: Sequence[str] = NETS,
+    seeds: Sequence[int] = SEEDS,
+    boards: Sequence[str] = tuple(BOARDS),
+    say: Callable[[str], None] = lambda line: None,
+) -> Iterator[KernelRow]:
+    """Every contestant on every net and board; a row where it can't run says why.
+
+    Args:
+        nets: names of benchmark_nets.WIDTHS, with an s behind for signed inputs.
+        seeds: of the weights.
+        boards: keys of BOARDS.
+        say: gets a line before each row.
+    """
+    for net in nets:
+        made = [
+            benchmark_net(
+                net.rstrip("s"), seed, signed=net.endswith("s"), rows=ROWS.get(net, MOST_ROWS)
+            )
+            for seed in seeds
+        ]
+        for board in boards:
+            for contestant in CONTESTANTS:
+                if contestant.runs(net, BOARDS[board]):
+                    say(f"{net} {board} {contestant.name}")
+                    yield bench_one(net, made, board, contestant)
+
+
+def bench_one(
+    net: str, made: Sequence[BenchmarkNet], board: str, contestant: Contestant
+) -> KernelRow:
+    """One contestant on the seeds of one net."""
+    core = BOARDS[board]
+    model = made[0].model
+    row = KernelRow(
+        net=net,
+        board=board,
+        kernel=contestant.name,
+        input="signed" if made[0].signed else "nonnegative",
+        memory="ideal",
+        compiler=TARGETS[core].toolchain(),
+        flash_cap=contestant.flash_cap,
+        macs=model.macs,
+    )
+    try:
+        runs = [_run(core, one, contestant) for one in made]
+    except (BudgetError, UsageError) as error:
+        return dataclasses.replace(row, note=str(error))
+    cycles = float(np.mean([run.measured.cycles[:, -1].mean() for run in runs]))
+    errors = [run.foretold for run in runs if run.foretold is not None]
+    return dataclasses.replace(
+        row,
+        method=_methods(runs[0].program),
+        cycles=round(cycles),
+        cycles_per_mac=round(cycles / model.macs, 3),
+        worst_cycles_per_mac=round(max(run.worst for run in runs) / model.macs, 3),
+        flash=max(run.measured.flash - run.empty.flash for run in runs),
+        sram=max(run.measured.sram - run.empty.sram for run in runs),
+        stack=max(run.measured.stack for run in runs),
+        exact=all(run.exact for run in runs),
+        foretold=max(errors) if errors else None,
+    )
+
+
+def _run(core: str, net: BenchmarkNet, contestant: Contestant) -> _Run:
+    model, inputs = net.model, net.inputs
+    with tempfile.TemporaryDirectory() as folder:
+        files, program_folder, empty_folder = (Path(folder) / name for name in "abc")
+        for path in (files, program_folder, empty_folder):
+            path.mkdir()
+        nothing = ModelCode(wrapper(model, "", "  (void)in;"))
+        empty = measure(TARGETS[core], model, inputs[:1], empty_folder, code=nothing)
+        entry = contestant.make(model, core, files)
+        measured = measure(TARGETS[core], model, inputs, program_folder, code=entry.code)
+    program = entry.program
+    by_row = measured.cycles[:, -1]
+    foretold = None
+    if program is not None:
+        told = program.cycles(inputs).sum(axis=1)
+        foretold = float(np.max(np.abs(by_row - told) / told))
+    return _Run(
+        measured=measured,
+        empty=empty,
+        worst=program.worst_cycles if program else int(by_row.max()),
+        exact=np.array_equal(measured.outputs, reference.run_layers(model, inputs)[-1]),
+        program=program,
+        foretold=foretold,
+    )
+
+
+def _methods(program: KernelProgram | None) -> str:
+    if program is None:
+        return "compiled"
+    names = [row.method for layer in program.layers for row in layer.rows]
+    return ", ".join(sorted(set(names), key=lambda name: -names.count(name)))

@@ -1,0 +1,187 @@
+"""Where a layer's inputs lie while it runs, and how they get there.
+
+On the stack, a byte each, as x + x_offset (unsigned), ended by the word at `Frame.inputs_end`:
+the sums read them by SP-relative words. The first layer's are clamped on the way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miniml.kernels.cortex_m0plus.emit import Code
+from miniml.model import Int8Array
+
+Int64Array = NDArray[np.int64]
+
+RETURN_SLOT, LAYERS_SLOT, TABLE_SLOT, OUTPUTS_SLOT = 0, 4, 8, 12
+FIRST_FREE_SLOT = 16
+_INLINE_WORDS = 16  # more are moved by a loop
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Bytes below the saved registers: fixed slots, scratch words, then the inputs."""
+
+    scratch_words: int
+    input_words: int
+
+    @property
+    def inputs_end(self) -> int:
+        """Offset from SP of the byte behind the last input word."""
+        return FIRST_FREE_SLOT + 4 * (self.scratch_words + self.input_words)
+
+    @property
+    def size(self) -> int:
+        """Bytes, a multiple of 8 with the nine saved registers."""
+        return self.inputs_end + (4 - self.inputs_end) % 8
+
+    def inputs_at(self, columns: int) -> int:
+        """Offset from SP of a layer's first input."""
+        return self.inputs_end - 4 * ((columns + 3) // 4)
+
+
+def move_sp(code: Code, operation: str, size: int) -> None:
+    """`sub` or `add` to SP, by any multiple of 4."""
+    while size:
+        step = min(size, 508)
+        code.op(f"{operation} sp, #{step}")
+        size -= step
+
+
+def address_in_frame(code: Code, register: str, offset: int) -> None:
+    """A register becomes SP + offset."""
+    code.op(f"add {register}, sp, #{min(offset, 1020)}")
+    offset -= min(offset, 1020)
+    while offset:
+        step = min(offset, 252)
+        code.op(f"adds {register}, #{step}")
+        offset -= step
+
+
+def copy_inputs(code: Code, frame: Frame, columns: int, x_offset: int, clamp: bool) -> None:
+    """From R0 (aligned) to the frame. R8 is kept; R0 to R7 and R9 are lost.
+
+    Args:
+        code: gets the instructions.
+        frame: where to.
+        columns: of the layer.
+        x_offset: 128: flip the sign bits.
+        clamp: the first layer: what lies outside the input range is mended by
+            `.Lclamp_inputs`, which is called only if there is any.
+    """
+    address_in_frame(code, "r7", frame.inputs_at(columns))
+    code.op("movs r4, #0", "gathers what must be clamped")
+    if x_offset or clamp:
+        code.ops("movs r6, #128", "lsls r5, r6, #8", "orrs r6, r5", "lsls r5, r6, #16")
+        code.op("orrs r6, r5", "0x80808080")
+        code.op("lsrs r5, r6, #7", "0x01010101")
+    whole = columns // 4
+    if whole > _INLINE_WORDS:
+        rounds = whole // 8
+        code.constant("r1", 32 * rounds)
+        code.ops("adds r1, r0, r1", "mov r9, r1")
+        loop = code.new_label("copy")
+        code.label(loop)
+        before = code.cycles
+        for _ in range(4):
+            _move(code, 2, x_offset, clamp)
+        code.ops("cmp r0, r9", f"bne {loop}")
+        code.cycles += (rounds - 1) * (code.cycles - before + 1)
+        whole -= 8 * rounds
+    while whole:
+        count = min(whole, 2)
+        _move(code, count, x_offset, clamp)
+        whole -= count
+    if columns % 4:
+        _move_last(code, columns % 4, x_offset, clamp)
+    if clamp:
+        done = code.new_label("clamped")
+        code.ops("tst r4, r6", f"beq {done}", "bl .Lclamp_inputs")
+        code.cycles += 1 - 3  # as a rule nothing is to be clamped
+        code.label(done)
+
+
+def _move(code: Code, count: int, x_offset: int, clamp: bool) -> None:
+    registers = [f"r{1 + i}" for i in range(count)]
+    listed = "{" + ", ".join(registers) + "}"
+    code.op(f"ldm r0!, {listed}")
+    for register in registers:
+        if x_offset:
+            code.op(f"eors {register}, r6")
+        if clamp:
+            _gather(code, register, x_offset)
+    code.op(f"stm r7!, {listed}")
+
+
+def _move_last(code: Code, used: int, x_offset: int, clamp: bool) -> None:
+    bits = 8 * (4 - used)
+    code.op("ldr r1, [r0]", "the last word: bytes behind the inputs become 0")
+    if x_offset:
+        code.op("eors r1, r6")
+    code.ops(f"lsls r1, r1, #{bits}", f"lsrs r1, r1, #{bits}")
+    if clamp and x_offset:
+        # A byte that is no input must not look like one below the range.
+        code.ops(f"lsrs r2, r6, #{8 * used}", f"lsls r2, r2, #{8 * used}", "adds r2, r2, r1")
+        _gather(code, "r2", x_offset)
+    elif clamp:
+        _gather(code, "r1", x_offset)
+    code.op("stm r7!, {r1}")
+
+
+def _gather(code: Code, register: str, x_offset: int) -> None:
+    """Sets bits of 0x80808080 in R4 where a byte is below the range.
+
+    Flipped bytes: a zero was -128; (y - 0x01010101) & ~y has such a bit if and only if a byte
+    of y is zero. Plain bytes of [0, 127]: the sign.
+    """
+    if x_offset:
+        code.ops(f"subs r3, {register}, r5", f"bics r3, {register}", "orrs r4, r3")
+    else:
+        code.op(f"orrs r4, {register}")
+
+
+def input_routines(code: Code, frame: Frame, columns: int, x_offset: int) -> None:
+    """The rare ways of the first layer: inputs to clamp, and an address that is not aligned."""
+    at = frame.inputs_at(columns)
+    code.note("clamps the inputs on the stack, byte by byte")
+    code.label(".Lclamp_inputs")
+    _start(code, at, columns)
+    code.op(f"movs r3, #{1 if x_offset else 0}")
+    code.label(".Lclamp_next")
+    code.op("ldrb r2, [r0]")
+    code.ops("cmp r2, #0", "bne .Lclamp_good") if x_offset else code.ops(
+        "cmp r2, #127", "bls .Lclamp_good"
+    )
+    code.op("strb r3, [r0]")
+    code.label(".Lclamp_good")
+    code.ops("adds r0, #1", "cmp r0, r1", "bne .Lclamp_next", "bx lr")
+    code.note("copies inputs that are not aligned; R0 becomes their address")
+    code.label(".Lcopy_inputs")
+    code.ops("mov r3, r0")
+    _start(code, at, columns)
+    code.label(".Lcopy_next")
+    code.ops("ldrb r2, [r3]", "strb r2, [r0]", "adds r3, #1", "adds r0, #1", "cmp r0, r1")
+    code.op("bne .Lcopy_next")
+    address_in_frame(code, "r0", at)
+    code.op("bx lr")
+
+
+def _start(code: Code, at: int, columns: int) -> None:
+    address_in_frame(code, "r0", at)
+    code.constant("r1", columns)
+    code.op("adds r1, r0, r1")
+
+
+def clamping_cycles(frame: Frame, columns: int, x_offset: int, inputs: Int8Array) -> Int64Array:
+    """Cycles that `.Lclamp_inputs` adds to each input row, int64 (n,)."""
+    below = (inputs == -128) if x_offset else (inputs < 0)
+    start = Code()
+    _start(start, frame.inputs_at(columns), columns)
+    # LDRB 2, CMP 1, a taken branch 2 or a branch and a store 3, ADDS, CMP, BNE 4; the last
+    # BNE is not taken. The call 3 and the return 2, less the branch that skips them.
+    fixed = start.cycles + 1 + 9 * columns - 1 + 3 + 2 - 1
+    counts = below.sum(axis=1).astype(np.int64)
+    return np.asarray(np.where(counts > 0, fixed + counts, 0), dtype=np.int64)

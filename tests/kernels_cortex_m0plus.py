@@ -1,0 +1,191 @@
+"""Runs generated kernels on the simulated Cortex-M0+: many programs in one ELF."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from elftools.elf.elffile import ELFFile
+
+from miniml import reference
+from miniml.kernels.cortex_m0plus import plan
+from miniml.kernels.program import KernelOptions, KernelProgram
+from miniml.model import Int8Array, QuantizedModel
+from miniml.sim.arm.core import Stop
+from miniml.sim.arm.machine import Machine
+
+# Calls a function with every register that a caller may have in use full, and says in R0 whether
+# they came back: R0, R1: arguments, R2: function; the result goes to [R3].
+CALLER = """\
+\t.syntax unified
+\t.cpu cortex-m0plus
+\t.thumb
+\t.text
+\t.global call_full
+\t.type call_full, %function
+call_full:
+\tpush {r3-r7, lr}
+\tmov r4, r8
+\tmov r5, r9
+\tmov r6, r10
+\tmov r7, r11
+\tpush {r4-r7}
+\tldr r4, =0x11111111
+\tldr r5, =0x22222222
+\tldr r6, =0x33333333
+\tldr r7, =0x44444444
+\tmov r8, r5
+\tmov r9, r6
+\tmov r10, r7
+\tmov r11, r4
+\tmov r12, r4
+\tblx r2
+\tldr r3, [sp, #16]
+\tstr r0, [r3]
+\tldr r0, =0x11111111
+\tsubs r4, r4, r0
+\tmov r1, r11
+\tsubs r1, r1, r0
+\torrs r4, r1
+\tldr r0, =0x22222222
+\tsubs r5, r5, r0
+\torrs r4, r5
+\tmov r1, r8
+\tsubs r1, r1, r0
+\torrs r4, r1
+\tldr r0, =0x33333333
+\tsubs r6, r6, r0
+\torrs r4, r6
+\tmov r1, r9
+\tsubs r1, r1, r0
+\torrs r4, r1
+\tldr r0, =0x44444444
+\tsubs r7, r7, r0
+\torrs r4, r7
+\tmov r1, r10
+\tsubs r1, r1, r0
+\torrs r4, r1
+\tmovs r0, r4
+\tpop {r4-r7}
+\tmov r8, r4
+\tmov r9, r5
+\tmov r10, r6
+\tmov r11, r7
+\tpop {r3-r7, pc}
+\t.ltorg
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A model, its program and inputs (n, n_inputs) to run."""
+
+    model: QuantizedModel
+    inputs: Int8Array
+    program: KernelProgram
+
+
+def case(model: QuantizedModel, inputs: Int8Array, options: KernelOptions | None = None) -> Case:
+    """A case with the program that the options ask for."""
+    return Case(model, inputs, plan(model, options or KernelOptions()))
+
+
+def link(cases: Sequence[Case], folder: Path) -> Path:
+    """One ELF of all programs; models need different names."""
+    sources = []
+    texts = {"caller": CALLER} | {item.model.name: item.program.assembly for item in cases}
+    for name, text in texts.items():
+        sources.append(folder / f"{name}.S")
+        sources[-1].write_text(text, encoding="utf-8")
+    elf = folder / "program.elf"
+    subprocess.run(
+        [
+            *("arm-none-eabi-gcc", "-mcpu=cortex-m0plus", "-mthumb", "-nostdlib"),
+            *("-Wl,-Ttext=0x10000000,-Tdata=0x20000000,-e,call_full", "-Wl,--build-id=none"),
+            *("-Wl,--fatal-warnings", *map(str, sources), "-o", str(elf)),
+        ],
+        check=True,
+    )
+    return elf
+
+
+def section_bytes(elf: Path) -> dict[str, int]:
+    """Sizes of an ELF's sections."""
+    with elf.open("rb") as file:
+        return {s.name: int(s["sh_size"]) for s in ELFFile(file).iter_sections()}
+
+
+def differences(cases: Sequence[Case], folder: Path, *, prefixes: bool = True) -> list[str]:
+    """What differs from the reference or from the plan, a line each; empty if nothing does.
+
+    Args:
+        cases: linked and run in one machine.
+        folder: for the files.
+        prefixes: run the first 1, 2, ... layers too, not only all of them.
+    """
+    machine = Machine.bare("cortex-m0plus")
+    try:
+        machine.load_elf(link(cases, folder))
+        return [line for item in cases for line in _differences(machine, item, prefixes)]
+    finally:
+        machine.close()
+
+
+def _differences(machine: Machine, item: Case, prefixes: bool) -> list[str]:
+    model, program = item.model, item.program
+    expected = reference.run_layers(model, item.inputs)
+    cycles = program.cycles(item.inputs).sum(axis=1)
+    function = machine.symbols[f"{model.name}_run_layers"]
+    buffer = machine.symbols[f"{model.name}_input_buffer"]
+    found = []
+    if len(cycles) and int(cycles.max()) > program.worst_cycles:
+        found.append(f"{model.name}: {cycles.max()} cycles, worst {program.worst_cycles}")
+    deepest = 0
+    for number, row in enumerate(item.inputs):
+        last = len(model.layers)
+        for n in range(1 if prefixes else last, last + 1):
+            machine.write(buffer, row.tobytes())
+            result = machine.call(function, buffer, n)
+            where = f"{model.name}, input {number}, {n} layers"
+            if result.stop is not Stop.TRAP:
+                return [*found, f"{where}: stopped by {result.stop.name}"]
+            output = machine.read(result.value, model.layers[n - 1].n_outputs)
+            if output != expected[n - 1][number].tobytes():
+                found.append(f"{where}: other bytes")
+            deepest = max(deepest, result.stack)
+        if result.cycles - 2 != cycles[number]:  # an empty function takes 2
+            found.append(f"{where}: {result.cycles - 2} cycles, foretold {cycles[number]}")
+    if len(item.inputs) and deepest != program.stack:
+        found.append(f"{model.name}: {deepest} bytes of stack, foretold {program.stack}")
+    return found
+
+
+def registers_lost(item: Case, folder: Path, *, shift: int = 0) -> int:
+    """Not 0 where a call with full registers loses one; the output is checked too.
+
+    Args:
+        item: its first input is run.
+        folder: for the files.
+        shift: bytes by which the input is off a word.
+    """
+    machine = Machine.bare("cortex-m0plus")
+    try:
+        machine.load_elf(link([item], folder))
+        name, at = item.model.name, 0x2008_0000
+        machine.write(at + shift, item.inputs[0].tobytes())
+        function = machine.symbols[f"{name}_run_layers"] | 1
+        layers = len(item.model.layers)
+        result = machine.call(
+            machine.symbols["call_full"], at + shift, layers, function, 0x2009_0000
+        )
+        assert result.stop is Stop.TRAP
+        pointer = int.from_bytes(machine.read(0x2009_0000, 4), "little")
+        output = np.frombuffer(machine.read(pointer, item.model.n_outputs), np.int8)
+        expected = reference.run_layers(item.model, item.inputs[:1])[-1][0]
+        np.testing.assert_array_equal(output, expected)
+        return result.value
+    finally:
+        machine.close()

@@ -1,0 +1,74 @@
+"""Generated Cortex-M0+ kernels: bytes, cycles, sizes against the reference and the simulator."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kernels_cortex_m0plus import case, differences, link, registers_lost, section_bytes
+from random_models import random_model
+
+from miniml.cost.sample_models import sample_inputs, sample_models
+from miniml.errors import BudgetError
+from miniml.kernels.benchmark_nets import benchmark_net
+from miniml.kernels.cortex_m0plus import plan
+from miniml.kernels.program import KernelOptions, Placement
+from miniml.model import QuantizedModel
+
+EXACT = KernelOptions(methods=())
+
+
+def random_models(count: int, seed: int) -> list[QuantizedModel]:
+    """Any shape, shift and activation; depth 1 to 6."""
+    models = []
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        widths = rng.integers(1, 40, rng.integers(2, 8)).tolist()
+        model = random_model(rng, widths=widths)
+        model = dataclasses.replace(
+            model,
+            name=f"random_{number}",
+            input=dataclasses.replace(model.input, input_min=int(rng.choice([-127, 0]))),
+        )
+        models.append(model)
+    return models
+
+
+@pytest.mark.parametrize("options", [KernelOptions(), EXACT], ids=["fastest", "exact"])
+def test_random_models(tmp_path: Path, options: KernelOptions) -> None:
+    cases = [case(m, sample_inputs(m, 3, 6), options) for m in random_models(30, 1)]
+    assert differences(cases, tmp_path) == []
+
+
+@pytest.mark.parametrize("options", [KernelOptions(), EXACT], ids=["fastest", "exact"])
+def test_models_whose_outputs_fill_their_range(tmp_path: Path, options: KernelOptions) -> None:
+    cases = [case(m, sample_inputs(m, 5, 8), options) for m in sample_models(5, 20)]
+    assert differences(cases, tmp_path) == []
+
+
+@pytest.mark.parametrize("placement", ["flash", "sram"])
+def test_sizes_are_the_linkers(tmp_path: Path, placement: Placement) -> None:
+    net = benchmark_net("N3", 2, signed=True, rows=2)
+    item = case(net.model, net.inputs, KernelOptions(placement=placement))
+    empty = section_bytes(link([], tmp_path))
+    found = section_bytes(link([item], tmp_path))
+    grown = {name: size - empty.get(name, 0) for name, size in found.items()}
+    code = grown[".text"] + grown.get(".rodata", 0) + grown.get(".data", 0)
+    assert abs(code - item.program.flash) <= 2  # the caller's end is padded
+    assert grown.get(".data", 0) + grown[".bss"] == item.program.sram
+    assert differences([item], tmp_path) == []
+
+
+@pytest.mark.parametrize("options", [KernelOptions(), EXACT], ids=["fastest", "exact"])
+def test_the_callers_registers_and_any_address(tmp_path: Path, options: KernelOptions) -> None:
+    net = benchmark_net("N3", 1, signed=True, rows=1)
+    for shift in (0, 1, 2, 3):
+        assert registers_lost(case(net.model, net.inputs, options), tmp_path, shift=shift) == 0
+
+
+def test_a_budget_that_nothing_meets() -> None:
+    net = benchmark_net("N3", 1)
+    with pytest.raises(BudgetError, match=r"the smallest kernels take \d+ bytes"):
+        plan(net.model, KernelOptions(flash_bytes=100))

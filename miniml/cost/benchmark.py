@@ -167,6 +167,7 @@ def measure(
     folder: Path,
     kernels: KernelProgram | None = None,
     code: ModelCode | None = None,
+    shipped: bool = False,
 ) -> Measurement:
     """Compile and run one model.
 
@@ -177,6 +178,7 @@ def measure(
         folder: an empty one for the program.
         kernels: the model's assembly for this core; None: the portable kernel.
         code: anything else that runs the model.
+        shipped: with the wait states and caches of the chip's flash, else without any.
 
     Raises:
         UsageError: the compiler is missing or refuses.
@@ -191,7 +193,7 @@ def measure(
     program = build(target, model, inputs, one.PROGRAM, folder, code)
     flash, sram = loaded_bytes(program)
     _check_room(target, flash, sram)
-    cycles, outputs, stack = one.run(target.core, program, model, inputs)
+    cycles, outputs, stack = one.run(target.core, program, model, inputs, shipped=shipped)
     prefix = f"{model.name}_" if kernels else "miniml_"
     found = symbols(program).items()
     return Measurement(

@@ -58,9 +58,12 @@ int main(void) {
 
 
 def run(
-    core: str, program: Path, model: QuantizedModel, inputs: Int8Array
+    core: str, program: Path, model: QuantizedModel, inputs: Int8Array, *, shipped: bool = False
 ) -> tuple[list[list[int]], Int8Array, int]:
-    """Cycles by row and layers, outputs, and stack in bytes."""
+    """Cycles by row and layers, outputs, and stack in bytes.
+
+    `shipped` changes nothing: the chip has neither wait states nor caches.
+    """
     result = run_batch(program, cycles=_MAX_CYCLES)
     marks = iter(result.marks)
     empty = _span(next(marks), next(marks))

@@ -177,6 +177,7 @@ class Core(ctypes.Structure):
         ("rounding", c_uint32),
         ("hook_stop", c_uint32),
         ("trap", c_uint32),
+        ("memory", c_void_p),
     ]
 
 
@@ -195,6 +196,9 @@ def library() -> ctypes.CDLL:
         "core_free": (None, [core]),
         "core_size": (c_uint32, []),
         "core_attach": (ctypes.c_int, [core]),
+        "core_attach_memory": (ctypes.c_int, [core]),
+        "core_memory_timing": (None, [core, ctypes.c_int, c_uint32, c_uint32, c_uint32]),
+        "core_memory_stalls": (c_uint64, [core, ctypes.c_int]),
         "core_map_code": (None, [core, c_uint32, c_uint32, c_void_p]),
         "core_map_bus": (ctypes.c_int, [core, c_uint32, c_uint32]),
         "core_reset": (None, [core]),

@@ -50,6 +50,30 @@ PARAMETERS = {
         "exception_return": 13,
     },
 }
+
+
+@dataclass(frozen=True)
+class FlashTiming:
+    """What a flash costs on top of zero wait states (docs/SIMULATOR_ARM.md, "As shipped").
+
+    Attributes:
+        kind: 1: ART accelerator of the STM32F4; 2: XIP cache of the RP2040.
+        base, size: of the flash.
+        wait: wait states (ART), cycles of a line's fill (XIP).
+    """
+
+    kind: int
+    base: int
+    size: int
+    wait: int
+
+
+# RM0090, table 10: 5 wait states from 150 MHz on at 2.7 V to 3.6 V.
+ART_168_MHZ = FlashTiming(1, 0x0800_0000, 1 << 20, 5)
+# A line of 8 bytes by the quad read EBh with continuous mode: 8 clocks of address and mode, 4 of
+# waiting, 16 of data, two core cycles each, and the SSI's own overhead of 8 (our assumption).
+XIP_125_MHZ = FlashTiming(2, 0x1000_0000, 1 << 21, 64)
+
 _NEVER = 1  # an odd address is never executed
 _RETURN = 0x1FFF_E000  # a call returns here: a page of its own that no board uses
 _REGISTER_IDS = 16  # core_register: unicorn's own numbers begin here (CORE_SPECIAL)
@@ -103,6 +127,7 @@ class Machine:
         bus: Bus | None = None,
         windows: Sequence[tuple[int, int]] = (),
         parameters: Mapping[str, int] | None = None,
+        flash: FlashTiming | None = None,
     ) -> None:
         """Map everything; call `reset` before running.
 
@@ -113,6 +138,7 @@ class Machine:
             windows: (address, size) of peripherals; the core's own registers are there
                 without asking.
             parameters: timing assumptions that differ from PARAMETERS.
+            flash: what fetches and reads of the flash cost; None: no wait states.
 
         Raises:
             SimulatorError: unicorn is missing or refuses, or the C part can't be compiled.
@@ -151,6 +177,11 @@ class Machine:
         self._callbacks = (BusRead(self._read_bus), BusWrite(self._write_bus))
         self.core.bus_read, self.core.bus_write = self._callbacks
         self._check(self._library.core_attach(self._pointer), "hooks")
+        if flash is not None:
+            self._check(self._library.core_attach_memory(self._pointer), "a hook on reads")
+            self._library.core_memory_timing(
+                self._pointer, flash.kind, flash.base, flash.size, flash.wait
+            )
         for memory in self.memories:
             self._map(memory)
         self._exit = Memory("returns", [_RETURN], 8192)
@@ -166,14 +197,15 @@ class Machine:
         parameters: Mapping[str, int] | None = None,
         bus: Bus | None = None,
         windows: Sequence[tuple[int, int]] = (),
+        flash: FlashTiming | None = None,
     ) -> Machine:
         """A machine with 1 MB of code at 0 and at 0x08000000 or 0x10000000, 1 MB of RAM."""
-        flash = 0x0800_0000 if core == "cortex-m4" else 0x1000_0000
+        code = 0x0800_0000 if core == "cortex-m4" else 0x1000_0000
         memories = [
-            Memory("flash", [flash, 0], 1 << 20),
+            Memory("flash", [code, 0], 1 << 20),
             Memory("RAM", [0x2000_0000], 1 << 20),
         ]
-        machine = cls(core, memories, bus, windows, parameters)
+        machine = cls(core, memories, bus, windows, parameters, flash)
         machine._library.core_reset(machine._pointer)
         machine.core.cpacr = 0xF0_0000
         return machine
@@ -318,6 +350,11 @@ class Machine:
     def end_watch(self) -> None:
         """From a peripheral: what `watch` said no longer holds."""
         self._library.polling_end(self._pointer)
+
+    def flash_stalls(self) -> tuple[int, int]:
+        """Cycles that instruction fetches, and data, have waited for the flash."""
+        found = [int(self._library.core_memory_stalls(self._pointer, data)) for data in (0, 1)]
+        return found[0], found[1]
 
     def timing(self, opcode: int, wide: bool) -> Timing:
         """What the tables say of an opcode (16-bit ones in the upper half)."""

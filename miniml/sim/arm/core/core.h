@@ -118,6 +118,8 @@ struct window {
   uint32_t address;
 };
 
+struct memory_timing;
+
 struct core {
   struct engine engine;
   struct parameters parameters;
@@ -194,7 +196,8 @@ struct core {
   uint32_t sp_changed;
   uint32_t rounding; /* FPSCR.RMode to put back after this instruction */
   uint32_t hook_stop;
-  uint32_t trap; /* unicorn's exception number + 1 */
+  uint32_t trap;                /* unicorn's exception number + 1 */
+  struct memory_timing *memory; /* memory_timing.c; null: zero wait states everywhere */
 };
 
 /* core.c */
@@ -203,6 +206,7 @@ void core_free(struct core *core);
 uint32_t core_size(void);
 #define CORE_SPECIAL 16 /* core_register: 0-15 are R0-PC, from here on unicorn's numbers */
 int core_attach(struct core *core);
+int core_attach_memory(struct core *core);
 void core_reset(struct core *core);
 void core_run(struct core *core);
 uint32_t core_register(struct core *core, int id);

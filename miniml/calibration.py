@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from miniml.dataset import Dataset, Split
-from miniml.float_model import FloatModel, activate, affine
+from miniml.errors import CalibrationError
+from miniml.float_model import FloatModel, activate, affine, check_weights
+from miniml.ranges import RangeMethod, find_range
 from miniml.settings import Settings
 
 Float64Array = NDArray[np.float64]
@@ -25,7 +27,7 @@ TABLE_RANGE_MIN = 1.0
 
 @dataclass(frozen=True)
 class Calibration:
-    """Absolute maxima over the calibration rows, all binary64.
+    """What int8 shall reach, binary64.
 
     Attributes:
         input: of the scaled inputs; at least 1 with minmax and symmetric, whose range
@@ -36,6 +38,36 @@ class Calibration:
 
     input: float
     layers: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """One activation over some rows.
+
+    Attributes:
+        name: "input", "layer 1", ...
+        values: float64, (n, width).
+        method: the rule for its range.
+        least, most: what the range is limited to.
+    """
+
+    name: str
+    values: Float64Array
+    method: RangeMethod
+    least: float = 0.0
+    most: float = math.inf
+
+    def range(self, percent: float) -> float:
+        """The range that these rows ask for.
+
+        Raises:
+            CalibrationError: no rows, or a value that is not finite.
+        """
+        return min(max(find_range(self.values, self.method, percent), self.least), self.most)
+
+    def of_rows(self, rows: Int64Array | NDArray[np.bool_]) -> Observed:
+        """The same activation over some of the rows."""
+        return replace(self, values=self.values[rows])
 
 
 def calibration_rows(split: Split, settings: Settings) -> Int64Array:
@@ -50,27 +82,46 @@ def calibration_rows(split: Split, settings: Settings) -> Int64Array:
 def calibrate(model: FloatModel, dataset: Dataset, split: Split, settings: Settings) -> Calibration:
     """Measure the ranges: the same bits on every machine.
 
-    The input's range is the absolute maximum, that of a layer the [quantization] percentile
-    of its absolute values.
+    Raises:
+        CalibrationError: the rows tell nothing: none, all 0 after scaling, or not finite.
     """
-    values = model.scaler.scale(dataset.features[calibration_rows(split, settings)])
-    largest = float(np.abs(values).max())
+    features = dataset.features[calibration_rows(split, settings)]
+    return measure(list(observe(model, features, settings)), settings)
+
+
+def measure(observed: list[Observed], settings: Settings) -> Calibration:
+    """The ranges of what was observed, by [quantization] range and percentile."""
+    found = [one.range(settings.quantization.percentile) for one in observed]
+    return Calibration(input=found[0], layers=tuple(found[1:]))
+
+
+def observe(model: FloatModel, features: Float64Array, settings: Settings) -> Iterator[Observed]:
+    """Run raw features (n, n_inputs) through the float model: the input, then each layer.
+
+    A scaled input of minmax and symmetric has a range by definition, which is never clipped.
+
+    Raises:
+        WeightError: a weight is not finite.
+        CalibrationError: every input is 0 after scaling.
+    """
+    method = settings.quantization.range_method
+    values = model.scaler.scale(features)
+    if not values.any():
+        what = "every calibration row is 0 after scaling" if values.size else "no calibration row"
+        raise CalibrationError(
+            f"{settings.path}: {what}: give rows like those that the board will see "
+            "([quantization] calibration names them)"
+        )
     if settings.data.scaling in ("minmax", "symmetric"):
-        largest = max(largest, 1.0)
-    ranges = []
-    for layer in model.layers:
+        yield Observed("input", values, "minmax", least=1.0)
+    else:
+        yield Observed("input", values, method)
+    for number, layer in enumerate(model.layers, start=1):
+        check_weights(layer, f"model {settings.model.name}, layer {number}")
         sums = affine(layer, values)
         values = activate(layer.activation, sums)
         limit = TABLE_RANGE.get(layer.activation)
-        measured = percentile(
-            values if limit is None else sums, Fraction(settings.quantization.percentile)
-        )
-        ranges.append(measured if limit is None else min(max(measured, TABLE_RANGE_MIN), limit))
-    return Calibration(input=largest, layers=tuple(ranges))
-
-
-def percentile(values: Float64Array, percent: Fraction) -> float:
-    """The smallest of |values| that `percent` of them don't exceed (nearest rank)."""
-    ordered = np.sort(np.abs(values), axis=None)
-    rank = math.ceil(percent * ordered.size / 100)
-    return float(ordered[max(rank, 1) - 1])
+        if limit is None:
+            yield Observed(f"layer {number}", values, method)
+        else:
+            yield Observed(f"layer {number}", sums, method, TABLE_RANGE_MIN, limit)

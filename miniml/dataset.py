@@ -43,6 +43,7 @@ class Dataset:
         class_indices: int64, (rows,); empty for regression.
         targets: float64, (rows, n_targets); no columns for classification.
         warnings: what is allowed but suspicious, a line each.
+        lines: line of the file of each row; empty where there is no file.
     """
 
     path: Path
@@ -53,11 +54,16 @@ class Dataset:
     class_indices: Int64Array
     targets: Float64Array
     warnings: tuple[str, ...]
+    lines: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
         """Number of rows, the header not counted."""
         return len(self.features)
+
+    def line_of(self, row: int) -> int:
+        """Line of the file that a row index stands for; without a file the index from 1."""
+        return self.lines[row] if self.lines else row + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +143,7 @@ def load_dataset(
         class_indices=indices,
         targets=targets,
         warnings=_suspicious(path, names, features),
+        lines=tuple(line for line, _ in rows),
     )
 
 

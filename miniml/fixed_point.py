@@ -59,6 +59,20 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return multiplier, shift
 
 
+def quantize_multipliers(real: NDArray[np.float64]) -> tuple[Int32Array, Int8Array]:
+    """`quantize_multiplier` of each value, but one that is too large becomes the largest."""
+    significand, shift = np.frexp(real)
+    multiplier = np.rint(significand * 2.0**31).astype(np.int64)
+    carried = multiplier == MULTIPLIER_LIMIT
+    multiplier = np.where(carried, MULTIPLIER_MIN, multiplier)
+    shift = np.minimum(shift + carried, SHIFT_MAX)
+    tiny = real < 2.0**-32
+    return (
+        np.where(tiny, MULTIPLIER_MIN, multiplier).astype(np.int32),
+        np.where(tiny, SHIFT_MIN, shift).astype(np.int8),
+    )
+
+
 def requantize(accumulators: Int64Array, multipliers: Int32Array, shifts: Int8Array) -> Int64Array:
     """Scale accumulators by M * 2^(shift - 31) with double rounding; no clamp.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miniml import elementary
+from miniml.errors import WeightError
 from miniml.scaling import Scaler
 
 Float32Array = NDArray[np.float32]
@@ -75,6 +76,21 @@ class FloatModel:
         """Regression outputs in the target's units, float64 (n, n_outputs)."""
         outputs = self.run_layers(features)[-1]
         return outputs if self.target_scaler is None else self.target_scaler.restore(outputs)
+
+
+def check_weights(layer: FloatLayer, where: str) -> None:
+    """Refuse a layer with a NaN or an infinity in it; `where` names it.
+
+    Raises:
+        WeightError: there is one.
+    """
+    for name, values in (("weight", layer.weights), ("bias", layer.bias)):
+        bad = values[~np.isfinite(values)]
+        if bad.size:
+            raise WeightError(
+                f"{where}: a {name} is {float(bad[0])}, not finite: train with a lower "
+                "learning_rate"
+            )
 
 
 def affine(layer: FloatLayer, values: Float64Array) -> Float64Array:

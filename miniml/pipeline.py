@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from miniml import __version__, reference
 from miniml.atomic_file import write_atomically
 from miniml.cache import cache_dir
-from miniml.calibration import calibrate
+from miniml.calibration import calibration_rows
 from miniml.dataset import (
     Dataset,
     Split,
@@ -36,7 +36,7 @@ from miniml.evaluation import Metrics, check_gates, evaluate
 from miniml.float_model import FloatModel
 from miniml.lock import LOCK_FILE, Lock, differences, dump_lock, parse_lock, read_lock
 from miniml.model import Float32Array, Int8Array, QuantizedModel, canonical_json
-from miniml.quantization import quantize
+from miniml.post_training import quantize_trained
 from miniml.settings import Settings, Train, load_settings
 from miniml.training import TRAINER_VERSION, train
 
@@ -263,13 +263,8 @@ def make_lock(
     settings: Settings, data_sha256: str, dataset: Dataset, split: Split, float_model: FloatModel
 ) -> Lock:
     """Quantize and evaluate a float model: the same bytes on every machine."""
-    model = quantize(
-        float_model,
-        calibrate(float_model, dataset, split, settings),
-        name=settings.model.name,
-        per_channel=settings.quantization.per_channel,
-        nonnegative_input=settings.quantization.nonnegative_input,
-    )
+    calibrated = dataset.features[calibration_rows(split, settings)]
+    model = quantize_trained(float_model, calibrated, settings)
     return Lock(
         data_sha256=data_sha256,
         training=settings.training_content(),

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from miniml import elementary
 from miniml.calibration import Calibration
-from miniml.errors import ModelError, WeightError
+from miniml.errors import ModelError
 from miniml.fixed_point import accumulator_bound, prove_row, quantize_multiplier
-from miniml.float_model import FloatLayer, FloatModel
+from miniml.float_model import FloatLayer, FloatModel, check_weights
 from miniml.model import DenseLayer, InputQuantizer, Int8Array, QuantizedModel
 
 Float64Array = NDArray[np.float64]
@@ -116,8 +116,7 @@ def quantize_layer(
     """
     weights = layer.weights.astype(np.float64)
     bias = layer.bias.astype(np.float64)
-    if not np.isfinite(weights).all() or not np.isfinite(bias).all():
-        raise WeightError(f"{where}: a weight is not finite: train with a lower learning_rate")
+    check_weights(layer, where)
     scales = weight_scales(weights, bias, input_scale, per_channel=per_channel)
     rounded = np.clip(np.rint(weights / scales[:, np.newaxis]), -LEVELS, LEVELS).astype(np.int8)
     steps = np.rint(bias / (input_scale * scales))

@@ -48,6 +48,16 @@ def clamp_inputs(model: QuantizedModel, inputs: Int8Array) -> Int8Array:
     return np.maximum(np.asarray(inputs, dtype=np.int8), np.int8(model.input.input_min))
 
 
+def accumulate(layer: DenseLayer, inputs: Int8Array) -> NDArray[np.int64]:
+    """Bias plus weights @ x: int64, (n, n_outputs).
+
+    Whole numbers whose sums stay below 2^53 are exact in binary64 in any order, so the BLAS
+    may sum them; |weights @ x| < 2^31 is proved.
+    """
+    sums = inputs.astype(np.float64) @ layer.weights.T.astype(np.float64)
+    return sums.astype(np.int64) + layer.bias
+
+
 def run_layer(layer: DenseLayer, inputs: Int8Array) -> Int8Array:
     """One dense layer: accumulate, requantize, clamp, look up.
 
@@ -58,8 +68,7 @@ def run_layer(layer: DenseLayer, inputs: Int8Array) -> Int8Array:
     Returns:
         int8, (n, n_outputs).
     """
-    accumulators = inputs.astype(np.int64) @ layer.weights.T.astype(np.int64) + layer.bias
-    scaled = requantize(accumulators, layer.multipliers, layer.shifts)
+    scaled = requantize(accumulate(layer, inputs), layer.multipliers, layer.shifts)
     clamped = np.clip(scaled, layer.activation_min, layer.activation_max)
     if layer.table is None:
         return clamped.astype(np.int8)

@@ -7,116 +7,19 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from miniml import setting_checks as checks
 from miniml.errors import SettingsError, UnknownActivationError
 
 SETTINGS_FILE = "model.toml"
-NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,31}")
-RESERVED_PREFIX = "miniml"
-MAX_WIDTH = 4096
-MAX_LAYERS = 64
 
-Check = Callable[[Any], Any]
 Train = Literal["auto", "frozen"]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _integer(low: int, high: int) -> Check:
-    def check(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return value
-
-    return check
-
-
-def _number(low: float, high: float, *, above_low: bool = False) -> Check:
-    def check(value: Any) -> float:
-        if _is_number(value) and low <= value <= high and not (above_low and value == low):
-            return float(value)
-        first = f"above {low:g}" if above_low else f"from {low:g}"
-        raise ValueError(f"must be a number {first} to {high:g}")
-
-    return check
-
-
-def _choice(*names: str) -> Check:
-    def check(value: Any) -> str:
-        if isinstance(value, str) and value in names:
-            return value
-        near = difflib.get_close_matches(str(value), names, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"must be one of {', '.join(map(repr, names))}{hint}")
-
-    return check
-
-
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("must be a text in quotes, not empty")
-    return value
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
-        raise ValueError("must be a list of column names")
-    return tuple(value)
-
-
-def _label(value: Any) -> tuple[str, ...]:
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names:
-        raise ValueError("must be a column name, or a list of them for regression")
-    if len(set(map(str, names))) != len(names):
-        raise ValueError("must not name a column twice")
-    return _names(names)
-
-
-def _widths(value: Any) -> tuple[int, ...]:
-    fits = isinstance(value, list) and len(value) <= MAX_LAYERS
-    if not fits or not all(
-        isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= MAX_WIDTH for v in value
-    ):
-        raise ValueError(
-            f"must be a list of at most {MAX_LAYERS} whole numbers from 1 to {MAX_WIDTH}"
-        )
-    return tuple(value)
-
-
-def _split(value: Any) -> tuple[float, float, float] | Literal["all"]:
-    if value == "all":
-        return "all"
-    if isinstance(value, list) and len(value) == 3 and all(_is_number(v) and v > 0 for v in value):
-        train, calibration, test = map(float, value)
-        if abs(train + calibration + test - 1.0) <= 1e-9:
-            return train, calibration, test
-    raise ValueError(
-        'must be "all" or three numbers above 0 that sum to 1 (train, calibration, test)'
-    )
-
-
-def _identifier(value: Any) -> str:
-    if not isinstance(value, str) or not NAME_PATTERN.fullmatch(value):
-        raise ValueError("must be a lower-case C identifier of at most 32 characters")
-    if value.startswith(RESERVED_PREFIX):
-        raise ValueError(f"must not begin with {RESERVED_PREFIX!r}, the library's own prefix")
-    return value
-
-
-def _setting(default: Any, check: Check, *, later: bool = False) -> Any:
+def _setting(default: Any, check: checks.Check, *, later: bool = False) -> Any:
     """A key; `later`: added after locks were committed, so at its default it isn't in them."""
     return field(default=default, metadata={"check": check, "later": later})
 
@@ -125,59 +28,69 @@ def _setting(default: Any, check: Check, *, later: bool = False) -> Any:
 class ModelSettings:
     """[model]: what the network is."""
 
-    name: str = _setting("", _identifier)
+    name: str = _setting("", checks.identifier)
     task: Literal["classification", "regression"] = _setting(
-        "classification", _choice("classification", "regression")
+        "classification", checks.choice("classification", "regression")
     )
-    hidden: tuple[int, ...] = _setting((16,), _widths)
+    hidden: tuple[int, ...] = _setting((16,), checks.widths)
     activation: Literal["relu", "linear", "sigmoid", "tanh"] = _setting(
-        "relu", _choice("relu", "linear", "sigmoid", "tanh")
+        "relu", checks.choice("relu", "linear", "sigmoid", "tanh")
     )
     output_activation: Literal["auto", "softmax", "relu", "linear", "sigmoid", "tanh"] = _setting(
-        "auto", _choice("auto", "softmax", "linear", "sigmoid", "tanh", "relu")
+        "auto", checks.choice("auto", "softmax", "linear", "sigmoid", "tanh", "relu")
     )
-    train: Literal["auto", "frozen"] | None = _setting(None, _choice("auto", "frozen"))
+    train: Literal["auto", "frozen"] | None = _setting(None, checks.choice("auto", "frozen"))
 
 
 @dataclass(frozen=True)
 class DataSettings:
     """[data]: where the rows come from and how they are divided."""
 
-    file: str = _setting("data.csv", _text)
-    label: tuple[str, ...] = _setting(("label",), _label)
-    ignore: tuple[str, ...] = _setting((), _names)
+    file: str = _setting("data.csv", checks.text)
+    label: tuple[str, ...] = _setting(("label",), checks.label)
+    ignore: tuple[str, ...] = _setting((), checks.columns)
     scaling: Literal["minmax", "symmetric", "standard", "none"] = _setting(
-        "minmax", _choice("minmax", "symmetric", "standard", "none")
+        "minmax", checks.choice("minmax", "symmetric", "standard", "none")
     )
-    split: tuple[float, float, float] | Literal["all"] = _setting((0.7, 0.1, 0.2), _split)
-    seed: int = _setting(1, _integer(0, 2**32 - 1))
+    split: tuple[float, float, float] | Literal["all"] = _setting((0.7, 0.1, 0.2), checks.split)
+    seed: int = _setting(1, checks.integer(0, 2**32 - 1))
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """[training]: Adam on minibatches."""
 
-    seed: int = _setting(1, _integer(0, 2**32 - 1))
-    epochs: int = _setting(100, _integer(1, 1_000_000))
-    batch_size: int = _setting(32, _integer(1, 65536))
-    learning_rate: float = _setting(0.01, _number(0, 10, above_low=True))
-    weight_decay: float = _setting(1e-4, _number(0, 1))
-    weight_limit: float = _setting(0.0, _number(0, 1e6), later=True)
-    noise: float = _setting(0.0, _number(0, 10))
-    restarts: int = _setting(0, _integer(0, 1000))
-    target_loss: float = _setting(0.05, _number(0, 1e9))
+    seed: int = _setting(1, checks.integer(0, 2**32 - 1))
+    epochs: int = _setting(100, checks.integer(1, 1_000_000))
+    batch_size: int = _setting(32, checks.integer(1, 65536))
+    learning_rate: float = _setting(0.01, checks.number(0, 10, above_low=True))
+    weight_decay: float = _setting(1e-4, checks.number(0, 1))
+    weight_limit: float = _setting(0.0, checks.number(0, 1e6), later=True)
+    noise: float = _setting(0.0, checks.number(0, 10))
+    restarts: int = _setting(0, checks.integer(0, 1000))
+    target_loss: float = _setting(0.05, checks.number(0, 1e9))
+    qat_epochs: int = _setting(0, checks.integer(0, 1_000_000), later=True)
 
 
 @dataclass(frozen=True)
 class QuantizationSettings:
     """[quantization]: how the float model becomes int8."""
 
-    per_channel: bool = _setting(True, _boolean)
+    per_channel: bool = _setting(True, checks.boolean)
     calibration: Literal["calibration", "train", "both"] = _setting(
-        "calibration", _choice("calibration", "train", "both")
+        "calibration", checks.choice("calibration", "train", "both")
     )
-    percentile: float = _setting(100.0, _number(50, 100))
-    nonnegative_input: bool = _setting(False, _boolean)
+    percentile: float = _setting(100.0, checks.number(50, 100))
+    nonnegative_input: bool = _setting(False, checks.boolean)
+    range: Literal["minmax", "percentile", "mse", "kl"] | None = _setting(
+        None, checks.choice("minmax", "percentile", "mse", "kl"), later=True
+    )
+    bias_correction: bool = _setting(False, checks.boolean, later=True)
+
+    @property
+    def range_method(self) -> Literal["minmax", "percentile", "mse", "kl"]:
+        """`range`; left out, "percentile" where that is below 100, else "minmax"."""
+        return self.range or ("percentile" if self.percentile < 100.0 else "minmax")
 
 
 @dataclass(frozen=True)
@@ -185,21 +98,23 @@ class CodeSettings:
     """[code]: what the generated int8 code may spend; decides no byte of an output."""
 
     kernels: Literal["generated", "portable"] = _setting(
-        "generated", _choice("generated", "portable")
+        "generated", checks.choice("generated", "portable")
     )
     optimize: Literal["cycles", "balanced", "flash"] = _setting(
-        "balanced", _choice("cycles", "balanced", "flash")
+        "balanced", checks.choice("cycles", "balanced", "flash")
     )
-    placement: Literal["auto", "flash", "sram"] = _setting("auto", _choice("auto", "flash", "sram"))
+    placement: Literal["auto", "flash", "sram"] = _setting(
+        "auto", checks.choice("auto", "flash", "sram")
+    )
 
 
 @dataclass(frozen=True)
 class GateSettings:
     """[gates]: figures that fail a build; None is no gate."""
 
-    min_accuracy: float | None = _setting(None, _number(0, 100))
-    max_accuracy_loss: float | None = _setting(None, _number(0, 100))
-    max_rmse: float | None = _setting(None, _number(0, 1e30))
+    min_accuracy: float | None = _setting(None, checks.number(0, 100))
+    max_accuracy_loss: float | None = _setting(None, checks.number(0, 100))
+    max_rmse: float | None = _setting(None, checks.number(0, 1e30))
 
 
 @dataclass(frozen=True)
@@ -238,6 +153,8 @@ class Settings:
         for unrelated in ("name", "train"):
             del content["model"][unrelated]
         del content["data"]["file"]
+        if self.training.qat_epochs:
+            content |= _plain({"quantization": self.quantization})
         return content
 
     def quantization_content(self) -> dict[str, Any]:
@@ -322,13 +239,13 @@ def parse_settings(content: dict[str, Any], path: Path) -> Settings:
 
 
 def _parse_section(name: str, kind: type[Any], values: dict[str, Any], path: Path) -> Any:
-    checks = {f.name: f.metadata["check"] for f in dataclasses.fields(kind)}
+    rules = {f.name: f.metadata["check"] for f in dataclasses.fields(kind)}
     parsed = {}
     for key, value in values.items():
-        if key not in checks:
+        if key not in rules:
             raise SettingsError(f"{path}: [{name}] has no key {key!r}: {_nearest_key(name, key)}")
         try:
-            parsed[key] = checks[key](value)
+            parsed[key] = rules[key](value)
         except ValueError as error:
             failure = UnknownActivationError if "activation" in key else SettingsError
             raise failure(f"{path}: [{name}] {key} {error}, but is {value!r}") from None
@@ -356,7 +273,7 @@ def _nearest_key(section: str, key: str) -> str:
 
 def _folder_name(path: Path) -> str:
     name = re.sub(r"[^a-z0-9]+", "_", path.resolve().parent.name.lower()).strip("_")
-    if not name or not name[0].isalpha() or name.startswith(RESERVED_PREFIX):
+    if not name or not name[0].isalpha() or name.startswith(checks.RESERVED_PREFIX):
         name = f"model_{name}".rstrip("_")
     return name[:32]
 
@@ -377,6 +294,12 @@ def _check_together(settings: Settings) -> None:
             raise SettingsError(
                 f"{path}: [gates] {key} doesn't apply to {settings.model.task}: remove it"
             )
+    quantization = settings.quantization
+    if quantization.percentile < 100.0 and quantization.range not in (None, "percentile"):
+        raise SettingsError(
+            f"{path}: [quantization] percentile is for range 'percentile', but range is "
+            f"{quantization.range!r}: remove one"
+        )
     overlap = set(settings.data.label) & set(settings.data.ignore)
     if overlap:
         raise SettingsError(

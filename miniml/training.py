@@ -16,6 +16,7 @@ from miniml.descent import Progress, descend
 from miniml.errors import ModelError
 from miniml.float_model import Activation, FloatModel
 from miniml.network import Loss, Network
+from miniml.qat import fine_tune
 from miniml.scaling import Scaler, Scaling, fit_scaler
 from miniml.settings import Settings
 
@@ -39,7 +40,34 @@ def train(dataset: Dataset, split: Split, settings: Settings, progress: Progress
 
     Raises:
         ModelError: every run diverged.
+        CalibrationError: with [training] qat_epochs, see `tune_for_int8`.
     """
+    model = _train_float(dataset, split, settings, progress)
+    if settings.training.qat_epochs:
+        return tune_for_int8(model, dataset, split, settings, progress)
+    return model
+
+
+def tune_for_int8(
+    model: FloatModel, dataset: Dataset, split: Split, settings: Settings, progress: Progress
+) -> FloatModel:
+    """Train float weights on for [training] qat_epochs, by the int8 model's own outputs.
+
+    Args:
+        model: as `train` gives it with these settings and no qat_epochs.
+        dataset, split, settings, progress: as for `train`.
+
+    Raises:
+        CalibrationError: training diverged, or the rows tell nothing about the ranges.
+    """
+    targets, _ = _targets(dataset, split, settings)
+    loss = _output(settings)[1]
+    return fine_tune(model, loss, dataset.features[split.train], targets, settings, progress)
+
+
+def _train_float(
+    dataset: Dataset, split: Split, settings: Settings, progress: Progress
+) -> FloatModel:
     scaler = fit_scaler(dataset.features[split.train], settings.data.scaling)
     inputs = scaler.scale(dataset.features[split.train])
     output, loss, softmax = _output(settings)

@@ -12,12 +12,13 @@ from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
 from miniml import elementary
-from miniml.calibration import Calibration, percentile
+from miniml.calibration import Calibration
 from miniml.errors import ModelError
 from miniml.fixed_point import accumulator_bound
 from miniml.float_model import Activation, FloatLayer, FloatModel
 from miniml.model import QuantizedModel, validate
 from miniml.quantization import activation_table, quantize, quantize_layer, scale_of
+from miniml.ranges import percentile
 from miniml.scaling import Scaler
 
 weights32 = st.floats(-8, 8, width=32) | st.sampled_from([0.0, 1e-45, -1e-38, 5e-7])

@@ -8,7 +8,13 @@ import traceback
 from collections.abc import Sequence
 
 from miniml import __version__
-from miniml.cli import bench_commands, board_commands, codegen_commands, model_commands
+from miniml.cli import (
+    bench_commands,
+    board_commands,
+    codegen_commands,
+    model_commands,
+    quantize_command,
+)
 from miniml.errors import MiniMLError
 
 EXIT_CODES = "exit codes: 0 pass, 1 fail, 2 usage, 3 no board, 4 infrastructure"
@@ -25,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show a traceback on errors")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     model_commands.register(commands)
+    quantize_command.register(commands)
     codegen_commands.register(commands)
     board_commands.register(commands)
     bench_commands.register(commands)

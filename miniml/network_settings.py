@@ -11,10 +11,8 @@ from typing import Any, Literal, cast
 
 from miniml.adapters.c_text import check_name
 from miniml.errors import ModelNameError, SettingsError
+from miniml.setting_checks import MAX_WIDTH, NAME_PATTERN, RESERVED_PREFIX
 from miniml.settings import (
-    MAX_WIDTH,
-    NAME_PATTERN,
-    RESERVED_PREFIX,
     SECTIONS,
     ModelSettings,
     QuantizationSettings,
@@ -25,7 +23,8 @@ from miniml.settings import (
 from miniml.table import Task
 
 # What one may set, and the section of model.toml that has its rule.
-_LEFT_OUT = {"name", "task", "hidden", "train", "per_channel"}
+# Bias correction needs the calibration rows when quantizing; a network keeps only the ranges.
+_LEFT_OUT = {"name", "task", "hidden", "train", "per_channel", "bias_correction"}
 SECTION_OF = {
     "scaling": "data",
     **{

@@ -139,8 +139,7 @@ class CustomTestRunner(TestRunnerBase):  # type: ignore[misc]  # PlatformIO has 
     def _add_case(self, board: dict[str, Any]) -> None:
         status = _STATUS.get(board["verdict"], TestStatus.ERRORED)
         where = "simulated" if board["simulated"] else "real board"
-        error = board.get("error") or {}
-        message = error.get("message") or f"{board['samples']} samples, {where}"
+        message = "; ".join(board["reasons"]) or f"{board['samples']} samples, {where}"
         self.test_suite.add_case(
             TestCase(
                 name=f"{board['name']} ({where})",

@@ -1,7 +1,11 @@
-"""A project that is built and flashed once a test session, and a bench of its own for each test."""
+"""Builds, and simulated boards flashed with them, made once; a bench of its own for each test.
+
+They are made by `pio run` and then `pio test`, whose output and reports test_pio_test.py judges.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -27,7 +31,8 @@ from miniml.hil.verdict import BoardResult
 from pio_extra.offline import kit
 
 ROOT = Path(__file__).resolve().parent.parent
-BOARDS = ("uno", "nanoatmega328")
+BOARDS = ("uno", "nanoatmega328", "stm32f4", "pico")
+SAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,19 @@ class Bench:
             text=True,
             check=False,
             timeout=240,
+        )
+
+    def pio(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The `pio` command; its two streams in one."""
+        return subprocess.run(
+            [sys.executable, "-m", "platformio", *words],
+            cwd=ROOT,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=500,
         )
 
     def report(self) -> dict[str, Any]:
@@ -96,42 +114,75 @@ class Bench:
         return run.execute()
 
 
-def make_bench(folder: Path, factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Bench:
-    """A bench in `folder`; what all benches share is built and flashed by whoever comes first."""
+@dataclass(frozen=True)
+class FirstRun:
+    """What `pio run` built and `pio test` then said, for all boards.
+
+    Attributes:
+        elves: SHA-256 of each board's ELF, as `pio run` left it.
+        folder: holds pio-test.txt, pio-test.json and pio-test.xml.
+    """
+
+    bench: Bench
+    elves: dict[str, str]
+    code: int
+    folder: Path
+
+
+def first_run(factory: pytest.TempPathFactory) -> FirstRun:
+    """Builds and flashes once a test session, whoever comes first."""
     base = factory.getbasetemp()
     common = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
-    first = Bench(common / "hil-workspace", common / "hil-core")
-    with FileLock(common / "hil-workspace.filelock"):
-        if not (first.workspace / "flashed").exists():
-            kit.prepare(first.core)
-            words = [word for board in BOARDS for word in ("-e", board)]
-            _checked([sys.executable, "-m", "platformio", "run", *words], first)
-            words = [word for board in BOARDS for word in ("--board", board)]
-            flash = ["flash", *words, "--simulated", "always"]
-            _checked([sys.executable, "-m", "miniml", *flash], first)
-            (first.workspace / "flashed").touch()
+    bench = Bench(common / "hil-workspace", common / "hil-core")
+    done = common / "hil-first.json"
+    with FileLock(common / "hil-first.filelock"):
+        if not done.exists():
+            kit.prepare(bench.core)
+            boards = [word for board in BOARDS for word in ("-e", board)]
+            built = bench.pio("run", *boards)
+            assert built.returncode == 0, built.stdout
+            elves = {board: elf_hash(bench, board) for board in BOARDS}
+            reports = [
+                f"--json-output-path={common / 'pio-test.json'}",
+                f"--junit-output-path={common / 'pio-test.xml'}",
+            ]
+            tested = bench.pio("test", *boards, *reports, "-a", f"--samples={SAMPLES}")
+            (common / "pio-test.txt").write_text(tested.stdout, encoding="utf-8")
+            done.write_text(json.dumps({"elves": elves, "code": tested.returncode}))
+    record = json.loads(done.read_text())
+    return FirstRun(bench, record["elves"], record["code"], common)
+
+
+def elf_hash(bench: Bench, board: str) -> str:
+    """SHA-256 of a board's ELF, in hex."""
+    return hashlib.sha256(bench.build_file(board, "firmware.elf").read_bytes()).hexdigest()
+
+
+def make_bench(folder: Path, factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Bench:
+    """A bench in `folder`, which this process uses from now on."""
+    first = first_run(factory).bench
     bench = Bench(folder / "workspace", first.core)
     for board in BOARDS:
         shutil.copytree(first.workspace / "build" / board, bench.workspace / "build" / board)
+        flashed = first.state(board) / "flash.bin"
+        assert flashed.is_file(), "not flashed: see test_pio_test.py"
         bench.state(board).mkdir(parents=True)
-        shutil.copy(first.state(board) / "flash.bin", bench.state(board))
+        shutil.copy(flashed, bench.state(board))
     patch.setenv("PLATFORMIO_WORKSPACE_DIR", str(bench.workspace))
     patch.setenv("PLATFORMIO_CORE_DIR", str(bench.core))
     return bench
 
 
-def _checked(command: list[str], bench: Bench) -> None:
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=bench.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout
+def spoil_last_weights(bench: Bench) -> None:
+    """Changes one weight of the last layer in the Uno's flash, and nothing else."""
+    boards, _ = chosen_boards(bench.options())
+    (prepared,) = load_models(ROOT, [boards["uno"]]).values()
+    weights = prepared.model.layers[-1].weights.tobytes()
+    image = bench.state("uno") / "flash.bin"
+    content = bytearray(image.read_bytes())
+    assert content.count(weights) == 1
+    content[content.index(weights)] ^= 0x40
+    image.write_bytes(content)
 
 
 @contextmanager

@@ -117,6 +117,12 @@ def test_a_port_in_use(bench: Bench) -> None:
             assert_error(bench.start(bench.options(port=port)), "PortError", "in use", port)
 
 
+def test_a_missing_port(bench: Bench) -> None:
+    begin = time.monotonic()
+    assert_error(bench.start(bench.options(port="/dev/ttyNONE")), "PortError", "is missing")
+    assert time.monotonic() - begin < 10
+
+
 def test_a_board_that_another_run_holds(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     with board_lock(f"state {bench.state('uno').resolve()}", "simulated uno"):
         result = bench.start(bench.options(wait_s=0.3))

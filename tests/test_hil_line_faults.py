@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 from faulty_line import Fault, FaultyLine
-from hil_bench import ROOT, Bench, make_bench, powered
+from hil_bench import Bench, make_bench, powered, spoil_last_weights
 from sim_avr_program import compile_avr
 
-from miniml.hil.run import chosen_boards, load_models
 from miniml.hil.verdict import BoardResult
 
 # Of the time-outs: two seconds for HELLO, half a second for each of four attempts.
@@ -136,14 +135,7 @@ def test_a_foreign_program_is_named_and_no_pass(bench: Bench, tmp_path: Path) ->
 
 
 def test_one_wrong_weight_on_the_board_is_a_failure(bench: Bench) -> None:
-    boards, _ = chosen_boards(bench.options())
-    (prepared,) = load_models(ROOT, [boards["uno"]]).values()
-    weights = prepared.model.layers[-1].weights.tobytes()
-    image = bench.state("uno") / "flash.bin"
-    content = bytearray(image.read_bytes())
-    assert content.count(weights) == 1
-    content[content.index(weights)] ^= 0x40
-    image.write_bytes(content)
+    spoil_last_weights(bench)
     result = bench.start(bench.options())
     assert (result.verdict, result.exit_code, result.error) == ("FAIL", 1, "")
     assert result.mismatches > 0

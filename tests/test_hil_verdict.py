@@ -15,6 +15,7 @@ from miniml.errors import NoBoardError, SilentBoardError
 from miniml.hil.exercise import Comparison
 from miniml.hil.report import table, write_reports
 from miniml.hil.report.content import content
+from miniml.hil.tool_process import telling_line
 from miniml.hil.verdict import BoardResult, exit_code, judge, record_error
 
 BOARD = load_boards(Path(__file__).parent.parent)["uno"]
@@ -82,3 +83,18 @@ def test_reports_tell_the_same(tmp_path: Path) -> None:
     assert [s.get("errors") for s in suites] == ["0", "1"]
     assert "no &lt;answer&gt;" in page.read_text()
     assert "SilentBoardError: no <answer>" in table(report)
+
+
+def test_a_tools_telling_line_is_found() -> None:
+    frame = [
+        "*** [upload] Error 1",
+        "=== [FAILED] Took 2.26 seconds ===",
+        "Environment    Status    Duration",
+        "uno            FAILED    00:00:02.256",
+        "==================== 1 failed, 0 succeeded in 00:00:02.256 ====================",
+    ]
+    avrdude = "avrdude: stk500_getsync(): not in sync: resp=0x00"
+    assert telling_line(["avrdude: Version 7.1", avrdude, *frame]) == avrdude
+    missing = "*** [nobuild] Source `firmware.hex' not found, needed by target `nobuild'."
+    assert telling_line([missing, *frame]) == missing
+    assert telling_line(frame) == ""

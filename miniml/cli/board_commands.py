@@ -29,16 +29,15 @@ def register(subparsers: Subparsers) -> None:
     running.add_argument(
         "--random",
         type=_count,
-        default=DEFAULT_RANDOM,
         metavar="N",
-        help="random int8 inputs besides (default: %(default)s)",
+        help=f"random int8 inputs besides (default: {DEFAULT_RANDOM}, at most --samples)",
     )
     running.add_argument(
         "--floats",
         type=_count,
-        default=DEFAULT_FLOATS,
         metavar="N",
-        help="rows through the device's own quantizer besides (default: %(default)s)",
+        help="rows through the device's own quantizer besides "
+        f"(default: {DEFAULT_FLOATS}, at most --samples)",
     )
     running.add_argument("--no-flash", action="store_true", help="run what the board already has")
     running.add_argument(
@@ -125,8 +124,8 @@ def _options(arguments: argparse.Namespace) -> RunOptions:
         port=arguments.port,
         simulated=arguments.simulated,
         samples=getattr(arguments, "samples", None),
-        random=getattr(arguments, "random", 0),
-        floats=getattr(arguments, "floats", 0),
+        random=getattr(arguments, "random", None),
+        floats=getattr(arguments, "floats", None),
         flash=not getattr(arguments, "no_flash", False),
         adopt=arguments.adopt,
         pace=arguments.pace,

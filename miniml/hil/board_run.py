@@ -176,11 +176,11 @@ class BoardRun:
         elif test.outputs:
             values = reference.dequantize(model, np.stack(test.outputs)).astype(np.float64)
             result.rmse = float(np.sqrt(np.mean((values - vectors.labels[rows]) ** 2)))
-        if options.random:
-            hard = random_inputs(model, options.random)
+        if options.random_rows:
+            hard = random_inputs(model, options.random_rows)
             result.comparisons.append(exercise.run_rows("random", hard))
-        if options.floats:
-            floats = hard_floats(model, vectors.features, options.floats)
+        if options.float_rows:
+            floats = hard_floats(model, vectors.features, options.float_rows)
             result.comparisons.append(exercise.quantize_rows(floats))
         result.stack = stack_use(session)
         if self.place is not None and self.place.ours is not None:

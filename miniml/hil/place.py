@@ -116,6 +116,8 @@ def find_place(
         FlashError: the offline kit's build for a real board.
     """
     if options.port:
+        if options.port.startswith("/") and not Path(options.port).exists():
+            raise PortError(f"port {options.port} is missing: `miniml boards` shows what is there")
         check_port(board, options.port, boards.values(), attached_ports())
         if build.world == "kit" and "://" not in options.port and not is_pty(options.port):
             raise FlashError(

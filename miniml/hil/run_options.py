@@ -22,8 +22,8 @@ class RunOptions:
         port: serial port of the only board; empty: look for it.
         simulated: whether a simulated board may stand in.
         samples: rows of the test split; None: all.
-        random: how many random int8 inputs besides.
-        floats: how many rows go through the device's own quantizer besides.
+        random: how many random int8 inputs besides; None: the default, at most `samples`.
+        floats: how many rows go through the device's own quantizer besides; None: as `random`.
         flash: whether to flash first.
         adopt: flash even a port where another board's firmware answers.
         pace: of simulated boards: "free", or "realtime".
@@ -37,11 +37,26 @@ class RunOptions:
     port: str = ""
     simulated: Simulated = "auto"
     samples: int | None = None
-    random: int = DEFAULT_RANDOM
-    floats: int = DEFAULT_FLOATS
+    random: int | None = None
+    floats: int | None = None
     flash: bool = True
     adopt: bool = False
     pace: str = "free"
     patience: float = 1.0
     wait_s: float = 120.0
     verbose: bool = False
+
+    @property
+    def random_rows(self) -> int:
+        """Random int8 inputs of this run."""
+        return self._besides(self.random, DEFAULT_RANDOM)
+
+    @property
+    def float_rows(self) -> int:
+        """Rows of this run that the device quantizes itself."""
+        return self._besides(self.floats, DEFAULT_FLOATS)
+
+    def _besides(self, asked: int | None, default: int) -> int:
+        # A run that was asked to be short is short.
+        limit = default if self.samples is None else min(default, self.samples)
+        return limit if asked is None else asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -15,6 +16,9 @@ from miniml.errors import FlashError
 from miniml.hil.board_log import BoardLog
 
 _POLL_S = 0.1
+# Lines of PlatformIO that tell nothing: "*** [upload] Error 1", "=== [FAILED] Took 2 s", and its
+# table of environments ("uno  FAILED  00:00:02.256").
+FRAME = (r"^\*\*\* \[\w+\] Error \d", r"^=", r"\[FAILED\]", r"^Environment ", r"FAILED +\d\d:\d\d:")
 
 
 def run_tool(
@@ -67,11 +71,19 @@ def run_tool(
 
 def telling_line(lines: Sequence[str]) -> str:
     """The last line that says why, where the very last ones are summaries."""
-    words = ("error", "fail", "not in sync", "timeout", "timed out", "can't", "no such")
+    words = (
+        "error",
+        "fail",
+        "not in sync",
+        "timeout",
+        "timed out",
+        "can't",
+        "no such",
+        "not found",
+    )
     for line in reversed(lines):
         lower = line.lower()
-        # PlatformIO's frame ("*** [upload] Error 1", "==== [FAILED] Took") tells nothing.
-        frame = line.startswith(("***", "=")) or "[failed]" in lower or "environment " in lower
+        frame = any(re.search(pattern, line) for pattern in FRAME)
         if not frame and any(word in lower for word in words):
             return line.strip()
     return ""

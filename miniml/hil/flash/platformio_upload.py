@@ -23,6 +23,8 @@ class PlatformioUpload:
                 *("run", "--project-dir", str(job.project)),
                 *("--environment", job.build.environment),
                 *("--target", "nobuild", "--target", "upload"),
+                # Else an edit of platformio.ini wipes the very build that is to be uploaded.
+                "--disable-auto-clean",
                 *("--upload-port", job.port(), "--verbose"),
             ],
             environment,

@@ -166,6 +166,8 @@ def _parse(path: Path, content: bytes) -> tuple[list[str], list[tuple[int, list[
         raise DataError(
             f"{path}, row {reader.line_num}: {error}: correct its quotation marks"
         ) from None
+    if not lines:
+        raise EmptyDataError(f"{path}: only separators: give it a header line and rows")
     header, rows = lines[0][1], lines[1:]
     _check_header(path, header, lines[0][0])
     for line, cells in rows:

@@ -44,6 +44,10 @@ class MiniMLError(Exception):
 
     exit_code = 4
 
+    def __str__(self) -> str:
+        """The message; a line break that the user's own text brought along is a space."""
+        return " ".join(super().__str__().splitlines())
+
 
 class UsageError(MiniMLError):
     """The user's input is wrong; nothing was changed."""

@@ -64,6 +64,8 @@ def float_from_dict(content: dict[str, Any]) -> FloatModel:
 
 
 def _validate(model: FloatModel) -> None:
+    texts = (*model.features, *model.labels)
+    _require(all(isinstance(text, str) for text in texts), "a name is no text")
     _require(bool(model.layers), "there is no layer")
     _require(model.task in ("classification", "regression"), f"the task is {model.task!r}")
     width = len(model.features)

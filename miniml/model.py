@@ -31,6 +31,8 @@ FORMAT = "miniml.model/1"
 # Raise it whenever the same weights may give other bytes on a device.
 GENERATOR_VERSION = 1
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 Activation = Literal["relu", "linear", "sigmoid", "tanh"]
 Int8Array = NDArray[np.int8]
 Int32Array = NDArray[np.int32]
@@ -231,21 +233,22 @@ def from_dict(content: dict[str, Any]) -> QuantizedModel:
     if found != FORMAT:
         raise ModelError(f"model format is {found!r}, this version reads {FORMAT!r}: retrain")
     try:
-        model = QuantizedModel(
-            name=content["name"],
-            task=content["task"],
-            features=tuple(content["features"]),
-            labels=tuple(content["labels"]),
-            softmax=bool(content["softmax"]),
-            input=InputQuantizer(
-                inv_scale=np.array(content["input"]["inv_scale"], np.float32),
-                offset=np.array(content["input"]["offset"], np.float32),
-                input_min=int(content["input"]["input_min"]),
-            ),
-            layers=tuple(_layer_from_dict(layer) for layer in content["layers"]),
-            output_scale=np.array(content["output"]["scale"], np.float64),
-            output_offset=np.array(content["output"]["offset"], np.float64),
-        )
+        with np.errstate(over="ignore"):  # beyond binary32 is infinite, which is refused below
+            model = QuantizedModel(
+                name=content["name"],
+                task=content["task"],
+                features=tuple(content["features"]),
+                labels=tuple(content["labels"]),
+                softmax=bool(content["softmax"]),
+                input=InputQuantizer(
+                    inv_scale=np.array(content["input"]["inv_scale"], np.float32),
+                    offset=np.array(content["input"]["offset"], np.float32),
+                    input_min=int(content["input"]["input_min"]),
+                ),
+                layers=tuple(_layer_from_dict(layer) for layer in content["layers"]),
+                output_scale=np.array(content["output"]["scale"], np.float64),
+                output_offset=np.array(content["output"]["offset"], np.float64),
+            )
         validate(model)
     except (KeyError, TypeError, ValueError, OverflowError, IndexError) as error:
         raise ModelError(f"model JSON is damaged ({error}): retrain") from error
@@ -288,6 +291,8 @@ def validate(model: QuantizedModel) -> None:
         ModelError: a row that can't be proved.
         ValueError: a shape or a range that doesn't fit; the message names it.
     """
+    texts = (model.name, *model.features, *model.labels)
+    _require(all(isinstance(text, str) for text in texts), "a name is no text")
     _require(bool(model.layers), "there is no layer")
     _require(model.task in ("classification", "regression"), f"the task is {model.task!r}")
     _require(len(model.features) == model.n_inputs, "features and inputs differ in number")
@@ -301,7 +306,8 @@ def validate(model: QuantizedModel) -> None:
         ("output.offset", model.output_offset, model.n_outputs),
     ):
         _require(values.shape == (width,), f"{name} has not {width} values")
-        _require(bool(np.isfinite(values).all()), f"{name} is not finite")
+        within = bool((np.abs(values) <= FLOAT32_MAX).all())
+        _require(within, f"{name} is not finite as a 32-bit float")
     _require(model.input.input_min in (-INPUT_LIMIT, 0), "input_min is neither -127 nor 0")
     width = model.n_inputs
     for number, layer in enumerate(model.layers, start=1):

@@ -17,7 +17,7 @@ from miniml.calibration import Calibration
 from miniml.errors import ModelError
 from miniml.fixed_point import accumulator_bound, prove_row, quantize_multiplier
 from miniml.float_model import FloatLayer, FloatModel, check_weights
-from miniml.model import DenseLayer, InputQuantizer, Int8Array, QuantizedModel
+from miniml.model import FLOAT32_MAX, DenseLayer, InputQuantizer, Int8Array, QuantizedModel
 
 Float64Array = NDArray[np.float64]
 
@@ -60,11 +60,7 @@ def quantize(
         )
         layers.append(quantized)
         scale = DEAD_SCALE if quantized.table is not None else quantized.output_scale
-    output_scale = np.full(layers[-1].n_outputs, scale)
-    output_offset = np.zeros(layers[-1].n_outputs)
-    if model.target_scaler is not None:
-        output_scale = output_scale / model.target_scaler.factor
-        output_offset = model.target_scaler.shift.copy()
+    output_scale, output_offset = _output_constants(model, layers[-1].n_outputs, scale)
     return QuantizedModel(
         name=name,
         task=model.task,
@@ -178,6 +174,23 @@ def activation_table(
     inputs = np.maximum(np.arange(-128, 128), -LEVELS) * scale
     function = elementary.sigmoid if activation == "sigmoid" else elementary.tanh
     return np.rint(LEVELS * function(inputs)).astype(np.int8)
+
+
+def _output_constants(
+    model: FloatModel, n_outputs: int, scale: float
+) -> tuple[Float64Array, Float64Array]:
+    """Scale and offset of each output in real units, the target's scaler folded in."""
+    scales, offsets = np.full(n_outputs, scale), np.zeros(n_outputs)
+    if model.target_scaler is not None:
+        with np.errstate(over="ignore"):
+            scales = scales / model.target_scaler.factor
+        offsets = model.target_scaler.shift.copy()
+    if not (scales <= FLOAT32_MAX).all():
+        raise ModelError(
+            f"one step of an output would be {scales.max():g}, beyond the range of a 32-bit "
+            "float: rescale the targets"
+        )
+    return scales, offsets
 
 
 def _input_quantizer(

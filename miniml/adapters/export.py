@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from miniml.adapters import int8
 from miniml.adapters.c_text import check_name, render
+from miniml.adapters.cmsis_nn import adapter as cmsis_nn
 from miniml.errors import ModeError
 from miniml.float_model import FloatModel
 from miniml.model import QuantizedModel
@@ -40,9 +41,14 @@ def _int8(job: ExportJob) -> str:
     return int8.generate(job.model, job.source, kernels=job.kernels)
 
 
+def _cmsis_nn(job: ExportJob) -> str:
+    return cmsis_nn.generate(job.model, job.source)
+
+
 # A backend a mode; miniml.boards.MODES has the same names.
 BACKENDS: Mapping[str, Backend] = {
     "int8": _int8,
+    "cmsis_nn": _cmsis_nn,
 }
 
 

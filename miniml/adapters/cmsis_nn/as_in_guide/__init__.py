@@ -1,0 +1,1 @@
+"""Installed as `adapters.cmsis_nn`; see adapter.py beside this file."""

@@ -19,6 +19,7 @@ from host_program import KERNEL
 from miniml.adapters.cmsis_nn.adapter import generate
 from miniml.cost import benchmark_arm
 from miniml.cost.benchmark import TARGETS, Measurement
+from miniml.cost.elf_symbols import loaded_bytes
 from miniml.model import Int8Array, QuantizedModel
 
 OTHER_RELEASE = "MINIML_CMSIS_NN"
@@ -97,14 +98,9 @@ def arm_program(
 ) -> Path:
     """An ELF for a simulated core: `main` with a builder's flags, the library with its own."""
     target = TARGETS[core]
-    for name, text in {**headers, "main.c": main}.items():
-        (folder / name).write_text(text, encoding="utf-8")
     common = [f"{target.prefix}gcc", *target.machine, *target.compile_flags]
-    paths = [f"-I{folder}", f"-I{KERNEL}"]
-    for path in includes():
-        paths += ["-isystem", str(path)]
-    command = [*common, *target.optimization, *flags, *per_channel_flags(), *paths, "-c"]
-    subprocess.run([*command, "main.c"], check=True, cwd=folder)
+    paths = _arm_paths(folder)
+    arm_object(core, main, headers, folder, flags)
     command = [*common, optimization, "-w", *library_flags, *paths, "-c"]
     library = [*map(str, sources()), *map(str, sorted(KERNEL.glob("*.c")))]
     subprocess.run([*command, *library], check=True, cwd=folder)
@@ -115,10 +111,28 @@ def arm_program(
     return program
 
 
+def arm_object(
+    core: str, main: str, headers: dict[str, str], folder: Path, flags: Sequence[str]
+) -> Path:
+    """`main` alone, compiled."""
+    for name, text in {**headers, "main.c": main}.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    target = TARGETS[core]
+    command = [f"{target.prefix}gcc", *target.machine, *target.compile_flags, "-c", "main.c"]
+    command += [*target.optimization, *flags, *per_channel_flags(), *_arm_paths(folder)]
+    subprocess.run(command, check=True, cwd=folder)
+    return folder / "main.o"
+
+
+def _arm_paths(folder: Path) -> list[str]:
+    paths = [f"-I{folder}", f"-I{KERNEL}"]
+    return paths + [word for path in includes() for word in ("-isystem", str(path))]
+
+
 def measure(
     core: str, model: QuantizedModel, inputs: Int8Array, folder: Path, optimization: str = "-O2"
 ) -> Measurement:
-    """As miniml.cost.benchmark.measure, on CMSIS-NN; the flash is not looked at.
+    """As miniml.cost.benchmark.measure, on CMSIS-NN; kernel_flash is 0.
 
     The self-test, which the first run does, is not in the figures.
     """
@@ -127,7 +141,9 @@ def measure(
     program = arm_program(core, benchmark_arm.PROGRAM, headers, folder, optimization=optimization)
     first = np.concatenate([inputs[:1], inputs])
     cycles, outputs, stack = benchmark_arm.run(core, program, model, first)
-    return Measurement(np.array(cycles, np.int64)[1:], outputs[1:], stack, 0)
+    return Measurement(
+        np.array(cycles, np.int64)[1:], outputs[1:], stack, 0, *loaded_bytes(program)
+    )
 
 
 def platformio_library(folder: Path, flags: Sequence[str] = ("-O2",)) -> Path:

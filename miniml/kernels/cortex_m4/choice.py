@@ -1,0 +1,124 @@
+"""The form of each layer: the fastest, the smallest, or the fastest within a given flash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from miniml.errors import BudgetError
+from miniml.kernels.cortex_m4.frame import Frame
+from miniml.kernels.cortex_m4.layers import STRAIGHT_REACH, LayerInput, LayerWriter
+from miniml.kernels.cortex_m4.passes import Form
+from miniml.kernels.cortex_m4.program import Program, build
+from miniml.kernels.cortex_m4.requantize import Requantize
+from miniml.kernels.program import KernelOptions
+from miniml.model import QuantizedModel
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Bytes of flash and cycles of one layer."""
+
+    flash: int
+    cycles: int
+
+
+@dataclass(eq=False)
+class Chooser:
+    """Forms of a model's layers.
+
+    Attributes:
+        model: whose layers these are.
+        plans: a requantization for each row of each layer.
+        allowed: names of methods.
+    """
+
+    model: QuantizedModel
+    plans: Sequence[Sequence[Requantize]]
+    allowed: frozenset[str]
+    _costs: dict[tuple[int, Form], Cost] = field(default_factory=dict)
+
+    def choose(self, options: KernelOptions) -> Program:
+        """Write the program that the options ask for.
+
+        Raises:
+            BudgetError: not even the smallest fits.
+        """
+        forms = self._forms()
+        layers = range(len(self.model.layers))
+        if options.optimize == "flash":
+            chosen = [min(forms, key=lambda form: self._size(n, form)) for n in layers]
+        else:
+            chosen = [min(forms, key=lambda form: self._time(n, form)) for n in layers]
+        program = build(self.model, chosen, self.plans)
+        limit = options.flash_bytes
+        while limit is not None and program.flash > limit:
+            change = self._cheapest_saving(chosen, forms)
+            if change is None:
+                raise BudgetError(
+                    f"the smallest kernels of {self.model.name} take {program.flash} bytes of "
+                    f"flash, {limit} are allowed: allow more, or train narrower layers"
+                )
+            number, form = change
+            chosen[number] = form
+            program = build(self.model, chosen, self.plans)
+        return program
+
+    def _forms(self) -> list[Form]:
+        forms = []
+        if "chain" in self.allowed:
+            forms += [Form("chain", "straight", "straight"), Form("chain", "straight", "loop")]
+            forms += [Form("chain", "loop", "loop")]
+        if "pair" in self.allowed:
+            forms += [Form("pair", "straight", "loop"), Form("pair", "loop", "loop")]
+        if not forms:
+            forms = [Form("single", "straight", "loop"), Form("single", "loop", "loop")]
+        if Frame.of(self.model).size + max(self.model.widths) > STRAIGHT_REACH:
+            forms = [form for form in forms if (form.columns, form.rows) == ("loop", "loop")]
+        return forms
+
+    def _cheapest_saving(
+        self, chosen: Sequence[Form], forms: Sequence[Form]
+    ) -> tuple[int, Form] | None:
+        """The change that loses the fewest cycles a byte."""
+        found: list[tuple[float, int, Form]] = []
+        for number, now in enumerate(chosen):
+            before = self._cost(number, now)
+            for form in forms:
+                after = self._cost(number, form)
+                if after.flash < before.flash:
+                    loss = (after.cycles - before.cycles) / (before.flash - after.flash)
+                    found.append((loss, number, form))
+        if not found:
+            return None
+        _, number, form = min(found, key=lambda one: one[:2])
+        return number, form
+
+    def _size(self, number: int, form: Form) -> tuple[int, int]:
+        cost = self._cost(number, form)
+        return cost.flash, cost.cycles
+
+    def _time(self, number: int, form: Form) -> tuple[int, int]:
+        cost = self._cost(number, form)
+        return cost.cycles, cost.flash
+
+    def _cost(self, number: int, form: Form) -> Cost:
+        key = (number, form)
+        if key not in self._costs:
+            frame, layer = Frame.of(self.model), self.model.layers[number]
+            last = number + 1 == len(self.model.layers)
+            # The columns' order changes constants, not their number.
+            source = LayerInput(frame.offsets[number], tuple(range(layer.n_inputs)), 0)
+            writer = LayerWriter(
+                label=".L",
+                layer=layer,
+                plans=self.plans[number],
+                source=source,
+                form=form,
+                offset=0 if last else frame.offsets[number + 1],
+                output="output" if last else "",
+                table=None if layer.table is None else "table",
+            )
+            written = writer.write()
+            self._costs[key] = Cost(written.flash, written.code.cycles)
+        return self._costs[key]

@@ -1,0 +1,382 @@
+"""Generated Cortex-M4 kernels: the reference's bytes, the foretold cycles, the linker's sizes."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from campaign_kernels_cortex_m4 import BATCH, run_batch
+from cortex_m4_nets import FLAGS, INPUTS_AT, check, link, named, random_inputs, random_net, run
+from elftools.elf.elffile import ELFFile
+
+from miniml import reference
+from miniml.errors import BudgetError
+from miniml.kernels.benchmark_nets import benchmark_net
+from miniml.kernels.cortex_m4 import plan
+from miniml.kernels.cortex_m4.requantize import _contract, prove
+from miniml.kernels.program import KernelOptions, KernelProgram
+from miniml.model import QuantizedModel
+from miniml.sim.arm.core import Stop
+from miniml.sim.arm.machine import Machine
+
+ALL = frozenset({"halfword", "high word"})
+OPTIONS = {
+    "fastest": KernelOptions(),
+    "smallest": KernelOptions(optimize="flash"),
+    "SRAM": KernelOptions(placement="sram"),
+    "exact": KernelOptions(methods=()),
+    "pairs": KernelOptions(methods=("pair", "high word")),
+}
+
+
+def machine_with(program: Path) -> Machine:
+    machine = Machine.bare("cortex-m4")
+    machine.load_elf(program)
+    return machine
+
+
+def sections(program: Path) -> dict[str, int]:
+    with program.open("rb") as file:
+        return {one.name: one["sh_size"] for one in ELFFile(file).iter_sections()}
+
+
+def test_random_nets_with_all_sorts_of_options() -> None:
+    count = run_batch(range(10**6, 10**6 + BATCH))
+    assert count["different"] == 0
+    assert count["nets"] == BATCH
+    # The sample is of use only if it reaches every method.
+    methods = {key.split(" of ")[0].split(",")[0] for key in count}
+    assert {"chain", "pair", "single"} <= methods
+    assert {key.split(", ")[1] for key in count if ", " in key} == {
+        "halfword",
+        "high word",
+        "exact",
+    }
+
+
+@pytest.mark.parametrize("choice", OPTIONS)
+@pytest.mark.parametrize("net", ["N3", "N3s"])
+def test_bytes_cycles_and_sizes(tmp_path: Path, net: str, choice: str) -> None:
+    case = benchmark_net(net.rstrip("s"), 1, signed=net.endswith("s"), rows=6)
+    program = plan(case.model, OPTIONS[choice])
+    elf = link([program], tmp_path)
+    machine = machine_with(elf)
+    try:
+        assert check(machine, case.model, program, case.inputs) == 0
+        assert (
+            check(
+                machine, case.model, program, random_inputs(np.random.default_rng(1), case.model, 6)
+            )
+            == 0
+        )
+    finally:
+        machine.close()
+    found = sections(elf)
+    loaded = found.get(".text", 0) + found.get(".rodata", 0) + found.get(".data", 0)
+    assert program.flash == loaded
+    in_ram = found.get(".data", 0) + found[".bss"]
+    assert abs(program.sram - in_ram) <= 3
+    layers = sum(layer.flash for layer in program.layers)
+    assert layers <= program.flash <= layers + 700
+
+
+def test_the_figures_of_the_issue_are_met() -> None:
+    """Model's figures, as recorded in docs; the campaign holds them to the simulator's."""
+    musts = {"N3": 1.20, "N5": 1.00}
+    for name, must in musts.items():
+        model = benchmark_net(name, 1, rows=1).model
+        assert plan(model, KernelOptions()).worst_cycles <= must * model.macs
+
+
+def one_layer(rng: np.random.Generator, n: int, m: int, **changes: object) -> QuantizedModel:
+    """A net of one ReLU layer, changed as told."""
+    model = random_net(rng, "one", (n, m))
+    weights = np.clip(np.rint(rng.normal(0, 45, (m, n))), -127, 127).astype(np.int8)
+    layer = dataclasses.replace(
+        model.layers[0],
+        weights=weights,
+        bias=rng.integers(-2000, 2000, m).astype(np.int32),
+        multipliers=rng.integers(2**30, 2**31, m).astype(np.int32),
+        shifts=np.full(m, -9, np.int8),
+        activation="relu",
+        activation_min=0,
+        activation_max=127,
+        table=None,
+    )
+    layer = dataclasses.replace(layer, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(model, layers=(layer,))
+
+
+BREAKS: dict[str, dict[str, object]] = {
+    "no shift": {"shifts": np.zeros(9, np.int8)},
+    "left shift": {"shifts": np.full(9, 3, np.int8)},
+    "largest shift": {"shifts": np.full(9, -31, np.int8)},
+    "wide row": {"bias": np.array([0, 1 << 23, 5, -(1 << 23), 7, 0, 0, 1 << 28, 1], np.int32)},
+    "an odd clamp": {"activation_min": -3, "activation_max": 77},
+    "clamped to one value": {"activation_min": -127, "activation_max": -127},
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_a_row_that_breaks_a_precondition_is_exact(tmp_path: Path, what: str) -> None:
+    rng = np.random.default_rng(7)
+    model = one_layer(rng, 12, 9, **BREAKS[what])
+    program = plan(model, KernelOptions())
+    kinds = [row.requantize for row in program.layers[0].rows]
+    expected = [True] * 9
+    if what == "wide row":
+        expected = [row in (1, 3, 7) for row in range(9)]
+        assert program.layers[0].rows[1].method == "single"
+    assert all(kind == "exact" for kind, exact in zip(kinds, expected, strict=True) if exact)
+    machine = machine_with(link([program], tmp_path))
+    try:
+        assert check(machine, model, program, random_inputs(rng, model, 30)) == 0
+    finally:
+        machine.close()
+
+
+@pytest.mark.parametrize(("least", "activation"), [(0, "relu"), (-127, "linear")])
+def test_ties_and_saturation(tmp_path: Path, least: int, activation: str) -> None:
+    """A multiplier of 2^30 puts every second accumulator on a tie of the first rounding, and each
+    step of the output on one of the second."""
+    rng = np.random.default_rng(3)
+    weights = np.zeros((8, 4), np.int8)
+    weights[:, 0] = [1, 127, -1, -127, 3, 5, 7, 64]
+    weights[:, 1] = [127, 127, 127, 127, 1, -1, 2, -2]
+    model = one_layer(
+        rng,
+        4,
+        8,
+        weights=weights,
+        bias=np.array([0, 1, -1, 2, -2, 16, -16, 3], np.int32),
+        multipliers=np.full(8, 2**30, np.int32),
+        shifts=np.array([-1, -2, -3, -4, -5, -6, -7, -8], np.int8),
+        activation=activation,
+        activation_min=least,
+    )
+    program = plan(model, KernelOptions())
+    assert {row.requantize for row in program.layers[0].rows} == {"high word"}
+    inputs = np.zeros((511, 4), np.int8)
+    inputs[:255, 0] = np.arange(-127, 128)
+    inputs[255:510, 1] = np.arange(-127, 128)
+    machine = machine_with(link([program], tmp_path))
+    try:
+        assert check(machine, model, program, inputs) == 0
+    finally:
+        machine.close()
+
+
+def test_a_proof_refuses_what_differs() -> None:
+    """The exact function steps where the proof looks: move M by a little and it must see that."""
+    rng = np.random.default_rng(5)
+    layer = one_layer(rng, 64, 20).layers[0]
+    proved = [prove(layer, row, 0, 127, ALL) for row in range(20)]
+    assert all(one.kind == "halfword" for one in proved)
+    acc = np.arange(-200_000, 200_000, dtype=np.int64)
+    for one in proved:
+        r = ((256 * acc + one.fraction) * one.scaled + (1 << 47)) >> 48
+        expected = np.clip(_contract(acc, one.multiplier, one.n), 0, 127)
+        np.testing.assert_array_equal(np.clip(r, 0, 127), expected)
+
+
+def test_high_words_are_exact_at_every_accumulator() -> None:
+    rng = np.random.default_rng(6)
+    for n in (1, 5, 9, 12, 15):
+        layer = one_layer(
+            rng, 64, 4, activation="linear", activation_min=-127, shifts=np.full(4, -n, np.int8)
+        ).layers[0]
+        acc = np.arange(-150_000, 150_000, dtype=np.int64)
+        for row in range(4):
+            one = prove(layer, row, -127, 127, ALL)
+            assert one.kind == "high word"
+            r = ((256 * acc * one.multiplier + (one.high_word_c << 32)) >> 32) - 128 * (acc < 0)
+            expected = np.clip(_contract(acc, one.multiplier, n), -127, 127)
+            np.testing.assert_array_equal(np.clip(r >> (7 + n), -127, 127), expected)
+
+
+@pytest.fixture(scope="module")
+def mixed() -> tuple[QuantizedModel, KernelProgram]:
+    rng = np.random.default_rng(11)
+    model = random_net(rng, "mixed", (30, 21, 17, 9))
+    return model, plan(model, KernelOptions())
+
+
+def test_registers_are_kept_and_interrupts_may_come_anywhere(
+    tmp_path: Path, mixed: tuple[QuantizedModel, KernelProgram]
+) -> None:
+    """Everything below SP is overwritten every few cycles, as exceptions would do."""
+    model, program = mixed
+    inputs = random_inputs(np.random.default_rng(2), model, 6)
+    expected = reference.run_layers(model, inputs)[-1]
+    machine = machine_with(link([program], tmp_path))
+    sp, back = 0x2010_0000 - 256, 0x0800_0000 + 0xF_0000
+    try:
+        for row, bytes_ in zip(inputs, expected, strict=True):
+            machine.write(INPUTS_AT, row.tobytes())
+            for number in range(4, 12):
+                machine.set_register(number, 0xA5A5_0000 + number)
+            for number, value in ((0, INPUTS_AT), (1, 3), (13, sp), (14, back | 1)):
+                machine.set_register(number, value)
+            machine.set_register(15, machine.symbols["mixed_run_layers"])
+            while machine.run(cycles=7, until=back) is not Stop.TRAP:
+                below = machine.register(13)
+                machine.write(below - 128, b"\xee" * 128)
+            assert machine.register(13) == sp
+            assert [machine.register(n) for n in range(4, 12)] == [
+                0xA5A5_0000 + n for n in range(4, 12)
+            ]
+            assert machine.read(machine.register(0), len(bytes_)) == bytes_.tobytes()
+    finally:
+        machine.close()
+
+
+def test_inputs_anywhere(tmp_path: Path, mixed: tuple[QuantizedModel, KernelProgram]) -> None:
+    """The input buffer itself, and addresses that are not aligned."""
+    model, program = mixed
+    inputs = random_inputs(np.random.default_rng(3), model, 6)
+    expected = reference.run_layers(model, inputs)
+    machine = machine_with(link([program], tmp_path))
+    try:
+        buffer = machine.symbols["mixed_input_buffer"]
+        assert buffer % 4 == 0
+        for at in (buffer, INPUTS_AT + 1, INPUTS_AT + 2, INPUTS_AT + 3):
+            found = run(machine, model, inputs, at)
+            for a, b in zip(found.layers, expected, strict=True):
+                np.testing.assert_array_equal(a, b)
+    finally:
+        machine.close()
+
+
+CALLER = r"""
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+const int8_t *mixed_run_layers(const int8_t *in, uint8_t n_layers);
+extern int8_t mixed_input_buffer[30];
+uint32_t call(const int8_t *in, const uint32_t *v);
+#ifdef __cplusplus
+}
+#endif
+uint32_t call(const int8_t *in, const uint32_t *v) {
+  uint32_t a = v[0], b = v[1], c = v[2], d = v[3], e = v[4], f = v[5], g = v[6], h = v[7];
+  for (int i = 0; i < 30; i++)
+    mixed_input_buffer[i] = in[i];
+  for (int i = 0; i < 3; i++) {
+    const int8_t *out = mixed_run_layers(mixed_input_buffer, 3);
+    a += b ^ (uint32_t)out[0];
+    b += c * 3;
+    c += d ^ a;
+    d += e * 5;
+    e += f ^ b;
+    f += g;
+    g += h;
+    h += a;
+  }
+  const int8_t *out = mixed_run_layers(mixed_input_buffer, 3);
+  uint32_t sum = 0;
+  for (int i = 0; i < 9; i++)
+    sum = sum * 31 + (uint8_t)out[i];
+  return sum + a + b + c + d + e + f + g + h;
+}
+"""
+
+
+def test_c_and_cpp_callers_with_every_flag(
+    tmp_path: Path, mixed: tuple[QuantizedModel, KernelProgram]
+) -> None:
+    model, program = mixed
+    row = random_inputs(np.random.default_rng(4), model, 6)[5]
+    out = reference.run_layers(model, row[None])[-1][0]
+    expected = _caller(out.tolist())
+    for suffix in ("c", "cpp"):
+        for flags in (("-Os",), ("-O2",), ("-Os", "-flto"), ("-O2", "-flto")):
+            (tmp_path / f"caller.{suffix}").write_text(CALLER, encoding="utf-8")
+            extra = [
+                *flags,
+                "-fno-exceptions",
+                str(tmp_path / f"caller.{suffix}"),
+                "-Wl,-u,call",
+                "-Wall",
+            ]
+            machine = machine_with(link([program], tmp_path, extra))
+            try:
+                machine.write(INPUTS_AT, row.tobytes())
+                machine.write(INPUTS_AT + 64, np.arange(1, 9, dtype=np.uint32).tobytes())
+                result = machine.call(machine.symbols["call"], INPUTS_AT, INPUTS_AT + 64)
+                assert (result.stop, result.value) == (Stop.TRAP, expected), (suffix, flags)
+            finally:
+                machine.close()
+
+
+def _caller(out: Sequence[int]) -> int:
+    a, b, c, d, e, f, g, h = range(1, 9)
+    for _ in range(3):
+        a += b ^ (out[0] & 0xFFFFFFFF)
+        b += c * 3
+        c += d ^ a
+        d += e * 5
+        e += f ^ b
+        f += g
+        g += h
+        h += a
+        a, b, c, d, e, f, g, h = (v & 0xFFFFFFFF for v in (a, b, c, d, e, f, g, h))
+    total = 0
+    for value in out:
+        total = total * 31 + (value & 0xFF)
+    return (total + a + b + c + d + e + f + g + h) & 0xFFFFFFFF
+
+
+def test_two_models_link_together_and_pass_the_assembler_without_warnings(tmp_path: Path) -> None:
+    rng = np.random.default_rng(12)
+    models = [random_net(rng, "first", (9, 5, 3)), random_net(rng, "second", (300, 4))]
+    programs = [plan(model, KernelOptions()) for model in models]
+    for number, program in enumerate(programs):
+        source = tmp_path / f"alone_{number}.S"
+        source.write_text(program.assembly, encoding="utf-8")
+        command = ["arm-none-eabi-gcc", *FLAGS, "-Wa,--fatal-warnings", "-c", str(source)]
+        subprocess.run([*command, "-o", str(tmp_path / "alone.o")], check=True)
+    machine = machine_with(link(programs, tmp_path))
+    try:
+        for model, program in zip(models, programs, strict=True):
+            assert check(machine, model, program, random_inputs(rng, model, 6)) == 0
+    finally:
+        machine.close()
+
+
+def test_large_frames_and_layers(tmp_path: Path) -> None:
+    """Lanes beyond the reach of offsets, and outputs beyond it: loops through pointers."""
+    rng = np.random.default_rng(13)
+    models = [random_net(rng, "wide", (2600, 3)), random_net(rng, "tall", (3, 4200))]
+    models.append(random_net(rng, "both", (2100, 5, 2100)))
+    programs = [plan(model, KernelOptions()) for model in models]
+    machine = machine_with(link(programs, tmp_path))
+    try:
+        for model, program in zip(models, programs, strict=True):
+            assert check(machine, model, program, random_inputs(rng, model, 3)) == 0
+    finally:
+        machine.close()
+
+
+def test_a_flash_limit_is_kept_and_costs_cycles() -> None:
+    model = benchmark_net("N4", 1, rows=1).model
+    fastest = plan(model, KernelOptions())
+    smallest = plan(model, KernelOptions(optimize="flash"))
+    assert smallest.flash < fastest.flash
+    last = fastest
+    for limit in range(fastest.flash - 1, smallest.flash, -1500):
+        program = plan(model, KernelOptions(flash_bytes=limit))
+        assert program.flash <= limit
+        assert program.worst_cycles >= last.worst_cycles
+        last = program
+    with pytest.raises(BudgetError, match=f"{smallest.flash} bytes.*1000 are allowed"):
+        plan(model, KernelOptions(flash_bytes=1000))
+
+
+def test_the_same_model_gives_the_same_text() -> None:
+    model = named(benchmark_net("N3", 2, rows=1).model, "again")
+    assert plan(model, KernelOptions()).assembly == plan(model, KernelOptions()).assembly

@@ -1,0 +1,224 @@
+"""Requantization without 64 bits: one multiplication of 16 by at most 24 bits, and its proof.
+
+The output of a row, before its table, is a staircase with known thresholds. Within a window of
+2^16 accumulators and on one side of zero it is the upper part of a16 * m + c, where a16 are the
+lower 16 bits of the accumulator less a base. The products of the lowest bytes are left out: they
+would add between 0 and `dropped`. So it is enough that, for every threshold t to the output k,
+
+    a16(t) * m + c - dropped >= k * 2^S     and     a16(t - 1) * m + c < k * 2^S,
+
+and the same at both ends of the window. Any m for which this can be met by each two constraints
+has a c that meets all of them, as these are intervals on a line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from miniml.kernels.avr.rows import Row
+from miniml.kernels.program import Int64Array
+
+WINDOW = 1 << 16
+MOST_WINDOWS = 4  # on one side of zero; more cost more than they save
+_NO_LIMIT = 255
+
+
+@dataclass(frozen=True)
+class Window:
+    """Accumulators less the base in [256^2 * third, ...): the third byte and what is added."""
+
+    third: int
+    constant: int
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """A proved multiplication.
+
+    Attributes:
+        base: taken off the accumulator; 0 where both signs are served.
+        multiplier: of 24 bits.
+        shift: S, the bits that are cut off below.
+        bottom: the lowest byte of the product that is summed, 1 or 2.
+        positive: windows from `base` upwards; the last one may pass the last threshold.
+        negative: windows from -1 downwards.
+        fix: outputs above the highest one must be cut to it.
+    """
+
+    base: int
+    multiplier: int
+    shift: int
+    bottom: int
+    positive: tuple[Window, ...]
+    negative: tuple[Window, ...]
+    fix: bool
+
+    @property
+    def top(self) -> int:
+        """The highest byte of the product that is summed."""
+        return (self.shift + 7) // 8
+
+    @property
+    def proof(self) -> str:
+        """One line."""
+        windows = len(self.positive) + len(self.negative)
+        return f"a16 * {self.multiplier} >> {self.shift} in {windows} windows meets all thresholds"
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """Constraints of one window: at[i] * m + c - dropped >= least[i] * 2^S, and below."""
+
+    third: int
+    at: Int64Array
+    least: Int64Array
+    below_at: Int64Array
+    below: Int64Array
+
+
+def search(row: Row) -> Affine | None:
+    """The cheapest multiplication that can be proved for a row; None: there is none."""
+    if not -(1 << 22) < row.low <= row.high < 1 << 22:
+        return None
+    lowest, highest = row.reach
+    reached = (row.thresholds > row.low) & (row.thresholds <= row.high)
+    outputs = np.flatnonzero(reached) + row.minimum + 1
+    thresholds = row.thresholds[reached]
+    if not len(outputs):
+        return None
+    options: list[tuple[list[_Side], list[_Side], bool]] = []
+    base = int(thresholds[0]) if thresholds[0] >= 0 else 0
+    if thresholds[0] >= 0:
+        exact = _sides(thresholds - base, outputs, row.high - base, lowest, highest)
+        if row.high - base < len(exact) * WINDOW:
+            options.append((exact, [], False))
+        open_ended = _sides(thresholds - base, outputs, row.high - base, lowest, _NO_LIMIT)
+        options.append((open_ended, [], True))
+    else:
+        up = thresholds > 0
+        if not up.any():
+            return None
+        positive = _sides(thresholds[up], outputs[up], int(thresholds[-1]), 0, highest)
+        options.append((positive, _sides_down(thresholds[~up], outputs[~up]), False))
+    for positive, negative, fix in options:
+        if max(len(positive), len(negative)) > MOST_WINDOWS:
+            continue
+        found = _search_shifts(positive, negative, base, fix)
+        if found is not None:
+            return found
+    return None
+
+
+def _sides(
+    thresholds: Int64Array, outputs: Int64Array, end: int, at_zero: int, limit: int
+) -> list[_Side]:
+    """Windows from 0 up to the last threshold; outputs at most `limit` up to `end`."""
+    return [
+        _side(third, thresholds, outputs, third * WINDOW, end, at_zero, limit)
+        for third in range((int(thresholds[-1]) >> 16) + 1)
+    ]
+
+
+def _sides_down(thresholds: Int64Array, outputs: Int64Array) -> list[_Side]:
+    """Windows from -1 down to the first threshold."""
+    end = int(thresholds[0])
+    return [
+        _side(third, thresholds, outputs, max(end, third * WINDOW), -1, 0, 0)
+        for third in range(-1, (end >> 16) - 1, -1)
+    ]
+
+
+def _side(
+    third: int,
+    thresholds: Int64Array,
+    outputs: Int64Array,
+    first: int,
+    end: int,
+    at_zero: int,
+    limit: int,
+) -> _Side:
+    final = min(end, third * WINDOW + WINDOW - 1)
+    before = outputs[thresholds <= first]
+    at_first = int(before[-1]) if len(before) else at_zero
+    inside = (thresholds > first) & (thresholds <= final)
+    t, k = thresholds[inside], outputs[inside]
+    reached = int(k[-1]) if len(k) else at_first
+    ceiling = limit if limit == _NO_LIMIT and final >= thresholds[-1] else reached
+    origin = third * WINDOW
+    return _Side(
+        third,
+        np.array([first - origin, *(t - origin)], np.int64),
+        np.array([at_first, *k], np.int64),
+        np.array([*(t - 1 - origin), final - origin], np.int64),
+        np.array([*k, ceiling + 1], np.int64),
+    )
+
+
+def _search_shifts(
+    positive: list[_Side], negative: list[_Side], base: int, fix: bool
+) -> Affine | None:
+    best: tuple[int, Affine] | None = None
+    for shift in range(20, 41):
+        for bottom, dropped in ((2, 255 * 255 + 2 * 255 * 256), (1, 255 * 255)):
+            places = -shift % 8
+            cost = 2 * min(places, 8 - places) + 4 * ((shift + 7) // 8) + 3 * (2 - bottom)
+            if best is not None and best[0] <= cost:
+                continue
+            found = _solve(positive, negative, shift, bottom, dropped)
+            if found is not None:
+                multiplier, constants = found
+                split = len(positive)
+                windows = tuple(
+                    Window(side.third, constant)
+                    for side, constant in zip(positive + negative, constants, strict=True)
+                )
+                affine = Affine(
+                    base, multiplier, shift, bottom, windows[:split], windows[split:], fix
+                )
+                best = (cost, affine)
+    return best[1] if best else None
+
+
+def _solve(
+    positive: list[_Side], negative: list[_Side], shift: int, bottom: int, dropped: int
+) -> tuple[int, list[int]] | None:
+    """A multiplier, and a constant for each window, a multiple of 256^bottom."""
+    low, high = 0.0, float(1 << 24)
+    for side in positive + negative:
+        run = side.at[:, np.newaxis] - side.below_at[np.newaxis, :]
+        rise = (side.least[:, np.newaxis] - side.below[np.newaxis, :]).astype(float)
+        rise = rise * 2.0**shift + dropped
+        if (rise[run == 0] > 0).any():
+            return None
+        low = max(low, (rise[run > 0] / run[run > 0]).max(initial=0.0))
+        high = min(high, (rise[run < 0] / run[run < 0]).min(initial=float(1 << 24)))
+    if not low < high:
+        return None
+    for multiplier in _candidates(int(low) + 1, min(int(high), (1 << 24) - 1)):
+        constants = [_constant(side, multiplier, shift, bottom, dropped) for side in positive]
+        constants += [_constant(side, multiplier, shift, bottom, dropped) for side in negative]
+        if all(constant is not None for constant in constants):
+            return multiplier, [constant for constant in constants if constant is not None]
+    return None
+
+
+def _candidates(low: int, high: int) -> list[int]:
+    """A few multipliers between both: multiples of 256 first, for they save a product."""
+    if low > high:
+        return []
+    coarse = [256 * (((low + high) // 2 + 128) // 256)]
+    spread = [low + (high - low) * part // 16 for part in (8, 7, 9, 6, 10, 5, 11, 4, 12, 2, 14)]
+    return [m for m in coarse if low <= m <= high] + spread
+
+
+def _constant(side: _Side, m: int, shift: int, bottom: int, dropped: int) -> int | None:
+    """c of one window, proved in integers; None where there is none."""
+    unit = 1 << 8 * bottom
+    low = int((side.least * (1 << shift) - side.at * m).max()) + dropped
+    high = int((side.below * (1 << shift) - side.below_at * m).min()) - 1
+    constant = (low + high) // 2 // unit * unit
+    if not low <= constant <= high:
+        constant += unit
+    return constant if low <= constant <= high else None

@@ -1,0 +1,266 @@
+"""Code that turns one row's sum into its output byte, by `affine`, and what each path takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from miniml.kernels.avr.affine import WINDOW, Affine, Window
+from miniml.kernels.avr.code import TAKEN, Code
+from miniml.kernels.avr.rows import Row
+from miniml.kernels.program import Int64Array
+
+_INVERSE = {"brmi": "brpl", "brsh": "brlo", "brlo": "brsh", "brne": "breq"}
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Cycles by accumulator: `cycles[i]` from `starts[i]` on, up to the next start."""
+
+    starts: tuple[int, ...]
+    cycles: tuple[int, ...]
+
+    def of(self, accumulators: Int64Array) -> Int64Array:
+        """Cycles of each accumulator."""
+        position = np.searchsorted(np.array(self.starts), accumulators, side="right") - 1
+        return np.asarray(np.array(self.cycles, np.int64)[position])
+
+    def worst(self, row: Row) -> int:
+        """Most cycles of a path that the row can take."""
+        ends = [*self.starts[1:], row.high + 1]
+        spans = zip(self.starts, ends, self.cycles, strict=True)
+        return max(c for start, end, c in spans if start <= row.high and end > row.low)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an output goes: its address, and the table that comes before, or None."""
+
+    out: str
+    table: str | None
+
+
+def store(code: Code, result: int, target: Target) -> None:
+    """Look up, if there is a table, and store."""
+    if target.table is not None:
+        code.op(f"mov r30, r{result}", "clr r31", f"sbrc r{result}, 7", "com r31")
+        code.op(f"subi r30, lo8(-({target.table} + 128))")
+        code.op(f"sbci r31, hi8(-({target.table} + 128))", f"lpm r{result}, Z")
+    code.op(f"sts {target.out}, r{result}")
+
+
+def constant(code: Code, row: Row, target: Target, work: tuple[int, ...]) -> Paths:
+    """A row whose output is the same for every accumulator that it can have."""
+    before = code.cycles
+    code.op(f"ldi r{work[0]}, {row.reach[0] & 255}")
+    store(code, work[0], target)
+    return Paths((row.low,), (code.cycles - before,))
+
+
+def place(sums: tuple[int, ...], free: list[int]) -> tuple[tuple[int, ...], list[int]]:
+    """Upper registers for a sum of three bytes, and those that remain of `free`."""
+    if min(sums) >= 16:
+        return sums, free
+    pairs = [r for r in free if r % 2 == 0 and r + 1 in free and r < 30]
+    low, high = (pairs[0], pairs[0] + 1) if pairs else (free[0], free[1])
+    rest = [r for r in free if r not in (low, high)]
+    if sums[0] % 2 == 1 and sums[1] % 2 == 0 and sums[2] == sums[1] + 1:
+        return (rest[0], low, high), rest[1:]
+    return (low, high, rest[0]), rest[1:]
+
+
+def emit(
+    code: Code,
+    row: Row,
+    affine: Affine,
+    delta: int,
+    sums: tuple[int, ...],
+    free: list[int],
+    target: Target,
+) -> Paths:
+    """The row's sum (accumulator = sum + delta) from three registers to its address.
+
+    Args:
+        code: grows.
+        row, affine: what `search` found for it.
+        delta: modulo 2^24.
+        sums: registers of the sum, low to high; they are lost.
+        free: upper registers that may be lost: six besides `sums`, and three more unless
+            `sums` are upper registers.
+        target: where the byte goes.
+    """
+    writer = _Writer(code, row, affine, sums, free)
+    return writer.write(delta, target)
+
+
+class _Writer:
+    """One row: a window by the third byte, all join at label 1 for the product; 2 is the end."""
+
+    def __init__(
+        self, code: Code, row: Row, affine: Affine, sums: tuple[int, ...], free: list[int]
+    ) -> None:
+        self.code, self.row, self.affine, self.sums = code, row, affine, sums
+        self.a, rest = place(sums, free)
+        self.p = dict(zip(range(affine.bottom, affine.top + 1), rest, strict=False))
+        # One register for the multiplier's bytes where there are no two.
+        self.m = (rest[len(self.p) : len(self.p) + 2] * 2)[:2]
+        places = -affine.shift % 8
+        self.left = places if places <= 4 else 0
+        self.right = 8 - places if places > 4 else 0
+        self.result = self.p[affine.top - (1 if self.right else 0)]
+        self.lowest, self.highest = row.reach
+        self.paths: list[tuple[int, int]] = []  # start of an accumulator's interval, cycles
+        self.open: list[tuple[int, int]] = []  # the same, up to the product
+
+    def write(self, delta: int, target: Target) -> Paths:
+        """All of it."""
+        code, affine = self.code, self.affine
+        start = code.cycles
+        if self.a != self.sums:
+            code.move(self.a, self.sums)
+        code.add_constant(self.a, delta - affine.base)
+        spent = code.cycles - start
+        if affine.negative:
+            code.op("brmi 3f")
+            self._up(spent + 1, both=True)
+            code.label("3")
+            self._down(spent + 1 + TAKEN)
+        else:
+            self._up(spent, both=False)
+        code.label("1")
+        before = code.cycles
+        self._product()
+        self._fix()
+        product = code.cycles - before
+        code.label("2")
+        before = code.cycles
+        store(code, self.result, target)
+        tail = code.cycles - before
+        found = [(at, spent + product + tail) for at, spent in self.open]
+        found += [(at, spent + tail) for at, spent in self.paths]
+        found.sort()
+        # The code's own count serves sizes only; a run is counted by its paths.
+        return Paths(tuple(at for at, _ in found), tuple(cycles for _, cycles in found))
+
+    def _load(self, window: Window) -> int:
+        count = len(self.p)
+        low = self.affine.bottom
+        self.code.load_constant(tuple(self.p.values()), window.constant >> 8 * low)
+        return count
+
+    def _compare(self, threshold: int) -> int:
+        """24 bits with a constant; returns the cycles."""
+        middle, high = threshold >> 8 & 255, threshold >> 16 & 255
+        scratch = self.m[0]
+        self.code.op(f"ldi r{scratch}, {middle}", f"cpi r{self.a[0]}, {threshold & 255}")
+        self.code.op(f"cpc r{self.a[1]}, r{scratch}", f"ldi r{scratch}, {high}")
+        self.code.op(f"cpc r{self.a[2]}, r{scratch}")
+        return 5
+
+    def _branch(self, name: str) -> tuple[int, int]:
+        """A branch to the end; cycles where it isn't taken, and where it is."""
+        if len(self.affine.positive) + len(self.affine.negative) <= 2:
+            self.code.op(f"{name} 2f")
+            return 1, 1 + TAKEN
+        self.code.op(f"{_INVERSE[name]} .+2", "rjmp 2f")
+        return 1 + TAKEN, 3
+
+    def _leave(self, name: str, output: int, start: int, spent: int) -> int:
+        """Go to the end with a known output; accumulators from `start` on do. Cycles if not."""
+        self.code.op(f"ldi r{self.result}, {output & 255}")  # keeps the flags
+        stays, leaves = self._branch(name)
+        self.paths.append((start, spent + 1 + leaves))
+        return spent + 1 + stays
+
+    def _up(self, spent: int, both: bool) -> None:
+        """From the base upwards, one window after the other; the flags are those of the sum."""
+        code, row, base = self.code, self.row, self.affine.base
+        windows = self.affine.positive
+        if both:
+            last = int(row.thresholds[row.thresholds <= row.high].max())
+            spent = self._leave("brsh", self.highest, last, spent + self._compare(last))
+        else:
+            spent = self._leave("brmi", self.lowest, row.low, spent)
+        beyond = base + len(windows) * WINDOW
+        start = base
+        for number, window in enumerate(windows):
+            final = number == len(windows) - 1
+            if final and not both and row.high >= beyond:
+                if number == 0:
+                    code.op(f"cpi r{self.a[2]}, 0")
+                    spent += 1
+                spent = self._leave("brne", self.highest, beyond, spent)
+            spent += self._load(window)
+            if final:
+                self.open.append((start, spent + (2 if both else 0)))
+                if both:
+                    code.op("rjmp 1f")
+            else:
+                code.op(f"cpi r{self.a[2]}, {window.third + 1}", "brlo 1f")
+                self.open.append((start, spent + 1 + 1 + TAKEN))
+                spent += 2
+            start += WINDOW
+
+    def _down(self, spent: int) -> None:
+        """From -1 downwards, one window after the other."""
+        code, row, windows = self.code, self.row, self.affine.negative
+        first = int(row.thresholds[row.thresholds > row.low].min())
+        spent = self._leave("brlo", self.lowest, row.low, spent + self._compare(first))
+        for number, window in enumerate(windows):
+            spent += self._load(window)
+            if number == len(windows) - 1:
+                self.open.append((first, spent))
+            else:
+                code.op(f"cpi r{self.a[2]}, {window.third & 255}", "brsh 1f")
+                self.open.append((window.third * WINDOW, spent + 1 + 1 + TAKEN))
+                spent += 2
+
+    def _product(self) -> None:
+        """Add a16 * multiplier to p, the lowest byte's products left out, and shift."""
+        code, affine = self.code, self.affine
+        m = [affine.multiplier >> 8 * j & 255 for j in range(3)]
+        zero = self.a[2]
+        code.op(f"clr r{zero}")
+        loaded: dict[int, int] = {}
+        for i, j in ((0, 1), (1, 0), (1, 1), (0, 2), (1, 2)):
+            if m[j] == 0:
+                continue
+            if j not in loaded:
+                taken = self.m[0] if j == 1 or (1 in loaded and m[1] == 0) else self.m[1]
+                loaded = {k: r for k, r in loaded.items() if r != taken} | {j: taken}
+                code.op(f"ldi r{taken}, {m[j]}")
+            code.op(f"mul r{self.a[i]}, r{loaded[j]}")
+            self._add(i + j, zero)
+        top, below = self.p[affine.top], self.p[affine.top - 1]
+        for _ in range(self.left):
+            code.op(f"lsl r{below}", f"rol r{top}")
+        for _ in range(self.right):
+            code.op(f"lsr r{top}", f"ror r{below}")
+
+    def _add(self, k: int, zero: int) -> None:
+        """Add r1:r0 at byte k, and the carry as far as it can go."""
+        code, affine, p = self.code, self.affine, self.p
+        if k >= affine.bottom:
+            code.op(f"add r{p[k]}, r0")
+            if k + 1 in p:
+                code.op(f"adc r{p[k + 1]}, r1")
+        else:
+            code.op(f"add r{p[k + 1]}, r1")
+        for byte in range(k + 2, affine.top + 1):
+            code.op(f"adc r{p[byte]}, r{zero}")
+            # This byte holds its constant and at most two more carries so far.
+            windows = (*affine.positive, *affine.negative)
+            if all((window.constant >> 8 * byte & 255) < 253 for window in windows):
+                break
+
+    def _fix(self) -> None:
+        """Cut what a window gives beyond the last threshold; both ways take two or three cycles."""
+        code = self.code
+        if not self.affine.fix:
+            return
+        if self.highest == 127:
+            code.op(f"sbrc r{self.result}, 7", f"ldi r{self.result}, 127")
+        else:
+            code.op(f"cpi r{self.result}, {self.highest + 1}", "brlo .+2")
+            code.op(f"ldi r{self.result}, {self.highest}")

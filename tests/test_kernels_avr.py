@@ -1,0 +1,81 @@
+"""Generated kernels of the ATmega328P: the reference's bytes, in the cycles and bytes foretold."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kernels_avr_program import Case, build, differences, run, sizes
+from random_models import random_model
+
+from miniml.errors import BudgetError
+from miniml.kernels.avr import plan
+from miniml.kernels.benchmark_nets import benchmark_net
+from miniml.kernels.program import KernelOptions
+
+FASTEST = KernelOptions()
+
+
+def net_case(name: str, options: KernelOptions = FASTEST, rows: int = 5) -> Case:
+    net = benchmark_net(name.rstrip("s"), 1, signed=name.endswith("s"), rows=rows)
+    inputs = net.inputs.copy()
+    inputs[0], inputs[1] = 127, -128
+    inputs[2, ::2], inputs[2, 1::2] = -127, 127
+    return Case(net.model, plan(net.model, options), inputs)
+
+
+def random_cases(seeds: range, options: KernelOptions = FASTEST) -> list[Case]:
+    cases = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        model = random_model(rng)
+        quantizer = dataclasses.replace(model.input, input_min=-127 * (seed % 3 > 0))
+        model = dataclasses.replace(model, name=f"random_{seed}", input=quantizer)
+        inputs = rng.integers(-128, 128, (5, model.n_inputs)).astype(np.int8)
+        inputs[0], inputs[1] = 127, -128
+        cases.append(Case(model, plan(model, options), inputs))
+    return cases
+
+
+def check(cases: list[Case], folder: Path) -> None:
+    program = build(cases, folder)
+    runs = run(cases, program)
+    for case, found in zip(cases, runs, strict=True):
+        assert differences(case, found) == [], case.model.name
+        assert sizes(program, case.model.name) == (case.program.flash, case.program.sram)
+    assert max(case.program.stack for case in cases) == runs[0].stack
+
+
+@pytest.mark.parametrize("name", ["N3", "N5", "N3s", "N5s"])
+def test_benchmark_nets(tmp_path: Path, name: str) -> None:
+    check([net_case(name, KernelOptions(flash_bytes=28_000))], tmp_path)
+
+
+@pytest.mark.parametrize("optimize", ["cycles", "flash"])
+def test_random_models(tmp_path: Path, optimize: str) -> None:
+    options = KernelOptions(optimize="flash" if optimize == "flash" else "cycles")
+    for start in range(0, 16, 4):
+        check(random_cases(range(start, start + 4), options), tmp_path / str(start))
+
+
+@pytest.mark.parametrize("flags", [("-Os",), ("-O2",), ("-Os", "-flto"), ("-O2", "-flto")])
+@pytest.mark.parametrize("cplusplus", [False, True])
+def test_callers(tmp_path: Path, flags: tuple[str, ...], cplusplus: bool) -> None:
+    cases = [net_case("N3", KernelOptions(flash_bytes=16_000), rows=3), *random_cases(range(3, 4))]
+    found = run(cases, build(cases, tmp_path, flags, cplusplus=cplusplus))
+    assert [differences(case, one) for case, one in zip(cases, found, strict=True)] == [[], []]
+
+
+def test_registers_are_kept_and_interrupts_harm_nothing(tmp_path: Path) -> None:
+    cases = [net_case("N3", KernelOptions(flash_bytes=16_000)), *random_cases(range(4, 6))]
+    found = run(cases, build(cases, tmp_path, harsh=True), harsh=True)
+    for case, one in zip(cases, found, strict=True):
+        assert differences(case, one, harsh=True) == []
+
+
+def test_a_budget_that_cannot_be_met_is_one_line() -> None:
+    model = benchmark_net("N3", 1).model
+    with pytest.raises(BudgetError, match=r"^model n3_1: .* \d+ bytes of flash, 1000 are left: "):
+        plan(model, KernelOptions(flash_bytes=1000))

@@ -28,6 +28,7 @@ class ExactCycles:
 
     Attributes:
         call: the call itself.
+        requantize: of `.Lexact_requantize`, without its call.
         row: of each row, without columns.
         column: of each column of a row.
         no_shift: what a row without a right shift takes more (it is negative).
@@ -35,6 +36,7 @@ class ExactCycles:
     """
 
     call: int
+    requantize: int
     row: int
     column: int
     no_shift: int
@@ -76,7 +78,7 @@ def exact_routines(code: Code) -> ExactCycles:
     code.ops(f"ldr r1, [sp, #{RETURN_SLOT}]", "bx r1")
     call += 2 + 2 - 1 + 3
     inner, no_shift = _requantize_routine(code)
-    return ExactCycles(call, row + inner, column, no_shift, no_table)
+    return ExactCycles(call, inner, row + inner, column, no_shift, no_table)
 
 
 def _requantize_routine(code: Code) -> tuple[int, int]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from miniml.kernels.cortex_m0plus.bounds import LayerBounds, layer_bounds
+from miniml.kernels.cortex_m0plus.bounds import layer_bounds
 from miniml.kernels.cortex_m0plus.cycles import LayerCycles, ProgramCycles
 from miniml.kernels.cortex_m0plus.emit import Code
-from miniml.kernels.cortex_m0plus.exact import ExactCycles, exact_call, exact_routines
+from miniml.kernels.cortex_m0plus.exact import ExactCycles, exact_routines
 from miniml.kernels.cortex_m0plus.inputs import (
     LAYERS_SLOT,
     Frame,
@@ -15,8 +13,11 @@ from miniml.kernels.cortex_m0plus.inputs import (
     input_routines,
     move_sp,
 )
-from miniml.kernels.program import KernelProgram, LayerPlan, Placement, RowPlan
-from miniml.model import DenseLayer, QuantizedModel
+from miniml.kernels.cortex_m0plus.layer import LayerChoice, write_rows
+from miniml.kernels.cortex_m0plus.packed_sums import Place, scratch_words
+from miniml.kernels.cortex_m0plus.sums import SumRoutines
+from miniml.kernels.program import KernelProgram, LayerPlan, Placement
+from miniml.model import QuantizedModel
 
 _SAVED = 36  # R4 to R11 and LR
 _EMPTY_FUNCTION = 2  # BX LR, which is taken off
@@ -29,27 +30,25 @@ _HEADER = """\
 """
 
 
-@dataclass(frozen=True)
-class Program:
-    """A written program."""
-
-    kernel: KernelProgram
-
-
 class Writer:
     """Gathers the parts of one program while its layers are written in turn."""
 
-    def __init__(self, model: QuantizedModel, placement: Placement) -> None:
+    def __init__(self, model: QuantizedModel, choices: list[LayerChoice], placement: Placement):
         """Nothing is written yet."""
         self.model = model
+        self.choices = choices
         self.placement = placement
         self.bounds = layer_bounds(model)
         words = max((layer.n_inputs + 3) // 4 for layer in model.layers)
-        self.frame = Frame(scratch_words=0, input_words=words)
+        scratch = max((scratch_words(group) for one in choices for group in one.groups), default=0)
+        self.frame = Frame(scratch_words=scratch, input_words=words)
         self.code, self.data, self.routines = Code(), Code(), Code()
+        self.sums = SumRoutines(self.frame)
         self.layers: list[LayerCycles] = []
         self.plans: list[LayerPlan] = []
         self.exact: ExactCycles | None = None
+        if any(one.needs_exact for one in choices):
+            self.exact = exact_routines(self.routines)
 
     @property
     def outputs(self) -> str:
@@ -61,21 +60,18 @@ class Writer:
         layer = self.model.layers[number]
         return None if layer.table is None else f".L{self.model.name}_table_{number + 1}"
 
-    def exact_cycles(self) -> ExactCycles:
-        """Of the exact routines, which are part of the program from now on."""
-        if self.exact is None:
-            self.exact = exact_routines(self.routines)
-        return self.exact
 
-
-def write_program(model: QuantizedModel, placement: Placement) -> Program:
-    """Every row by its method."""
-    writer = Writer(model, placement)
+def write_program(
+    model: QuantizedModel, choices: list[LayerChoice], placement: Placement
+) -> KernelProgram:
+    """Every row by the method that was chosen for it."""
+    writer = Writer(model, choices, placement)
     input_routines(writer.routines, writer.frame, model.n_inputs, writer.bounds[0].x_offset)
     call = _enter(writer)
     for number in range(len(model.layers)):
         _write_layer(writer, number)
     call += _leave(writer)
+    writer.sums.write(writer.routines)
     return _finish(writer, call)
 
 
@@ -128,23 +124,21 @@ def _write_layer(writer: Writer, number: int) -> None:
         code.ops("ldm r0!, {r1}", "mov r8, r0", "mov r0, r1")
     copy_inputs(code, writer.frame, layer.n_inputs, bounds.x_offset, clamp=number == 0)
     code.op("mov r0, r8", "the stream of constants and weights")
-    rows = list(range(layer.n_outputs))
-    exact_call(
-        code, writer.data, writer.frame, layer, bounds, rows, writer.outputs,
-        writer.table(number), writer.exact_cycles(),
+    choice = writer.choices[number]
+    paths = write_rows(
+        Place(
+            code, writer.data, writer.sums, layer, bounds, writer.outputs,
+            writer.table(number), False, writer.exact,
+        ),
+        choice, writer.frame,
     )  # fmt: skip
-    cycles = LayerCycles(code.cycles - before, ())
+    cycles = LayerCycles(code.cycles - before, paths)
     writer.layers.append(cycles)
-    plans = tuple(_exact_plan(layer, bounds, row) for row in rows)
     used = code.bytes + writer.data.bytes - bytes_before
-    writer.plans.append(LayerPlan(plans, used, cycles.worst(bounds)))
+    writer.plans.append(LayerPlan(choice.plans(bounds), used, cycles.worst(bounds)))
 
 
-def _exact_plan(layer: DenseLayer, bounds: LayerBounds, row: int) -> RowPlan:
-    return RowPlan("loop", "exact", f"accumulator in [{bounds.low[row]}, {bounds.high[row]}]")
-
-
-def _finish(writer: Writer, call: int) -> Program:
+def _finish(writer: Writer, call: int) -> KernelProgram:
     model = writer.model
     name = model.name
     outputs = (max(layer.n_outputs for layer in model.layers) + 3) & ~3
@@ -182,7 +176,7 @@ def _finish(writer: Writer, call: int) -> Program:
         f"\t.space {(model.n_inputs + 3) // 4 * 4}",
         f"{writer.outputs}:", f"\t.space {outputs}",
     ]  # fmt: skip
-    kernel = KernelProgram(
+    return KernelProgram(
         core="cortex-m0plus",
         assembly=header + "\n".join(lines) + "\n",
         flash=flash,
@@ -192,4 +186,3 @@ def _finish(writer: Writer, call: int) -> Program:
         cycles=cycles,
         worst_cycles=call + sum(worst),
     )
-    return Program(kernel)

@@ -1,0 +1,129 @@
+"""One layer: which rows go by which method, and their code in turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from miniml.kernels.cortex_m0plus.bounds import LayerBounds
+from miniml.kernels.cortex_m0plus.cycles import RowPaths
+from miniml.kernels.cortex_m0plus.exact import exact_call
+from miniml.kernels.cortex_m0plus.inputs import Frame
+from miniml.kernels.cortex_m0plus.packed_sums import Group, Place, plan_groups, write_group
+from miniml.kernels.cortex_m0plus.requantize import row_thresholds
+from miniml.kernels.cortex_m0plus.row_code import Outputs
+from miniml.kernels.cortex_m0plus.row_method import PackedRow, packed_row
+from miniml.kernels.program import RowPlan
+from miniml.model import DenseLayer
+
+_CLEARED_AT_ONCE = 4  # words
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """A method for each row of a layer.
+
+    Attributes:
+        groups: of packed sums.
+        fixed: rows that give one output whatever the input.
+        loop: rows by the exact portable loop.
+    """
+
+    groups: tuple[Group, ...]
+    fixed: tuple[PackedRow, ...]
+    loop: tuple[int, ...]
+
+    @property
+    def needs_exact(self) -> bool:
+        """The exact routines are called."""
+        rows = [row for group in self.groups for row in group.rows.values()]
+        return bool(self.loop) or any(row.fast is None for row in rows)
+
+    def plans(self, bounds: LayerBounds) -> tuple[RowPlan, ...]:
+        """What was chosen, in the order of the rows."""
+        found = {row: _loop_plan(bounds, row) for row in self.loop}
+        for row in self.fixed:
+            span = f"accumulator in [{row.low}, {row.high}]"
+            found[row.row] = RowPlan("constant", "none", f"{span} gives {row.y_low} only")
+        for group in self.groups:
+            for number, packed in group.rows.items():
+                found[number] = _packed_plan(group, packed)
+        return tuple(found[row] for row in sorted(found))
+
+
+def _loop_plan(bounds: LayerBounds, row: int) -> RowPlan:
+    return RowPlan("loop", "exact", f"accumulator in [{bounds.low[row]}, {bounds.high[row]}]")
+
+
+def _packed_plan(group: Group, row: PackedRow) -> RowPlan:
+    bits = group.keeping[row.row].bits
+    span = f"accumulator in [{row.low}, {row.high}] fits {bits} bits"
+    method = f"packed sums, {len(group.rows)} rows in {len(group.words)} words"
+    if row.fast is None:
+        return RowPlan(method, "exact", span)
+    return RowPlan(method, f"fast, {row.fast.form}", f"{span}; {row.fast.proof}")
+
+
+def fastest(layer: DenseLayer, bounds: LayerBounds) -> LayerChoice:
+    """Packed sums for all rows."""
+    thresholds = row_thresholds(layer, bounds)
+    rows = [packed_row(layer, bounds, row, t) for row, t in enumerate(thresholds)]
+    groups = plan_groups([row for row in rows if not row.constant])
+    return LayerChoice(tuple(groups), tuple(row for row in rows if row.constant), ())
+
+
+def portable(layer: DenseLayer) -> LayerChoice:
+    """The exact loop for all rows."""
+    return LayerChoice((), (), tuple(range(layer.n_outputs)))
+
+
+def write_rows(place: Place, choice: LayerChoice, frame: Frame) -> tuple[RowPaths, ...]:
+    """All rows of the layer; the paths of those whose cycles depend on the data."""
+    place = replace(place, cleared=_worth_clearing(place, choice))
+    if place.cleared:
+        _clear_outputs(place)
+    for group in choice.groups:
+        write_group(place, group)
+    if choice.fixed:
+        _write_fixed(place, choice.fixed)
+    if choice.loop:
+        assert place.exact is not None
+        exact_call(
+            place.code, place.data, frame, place.layer, place.bounds, list(choice.loop),
+            place.outputs, place.table, place.exact,
+        )  # fmt: skip
+    return tuple(path for group in choice.groups for path in group.paths)
+
+
+def _worth_clearing(place: Place, choice: LayerChoice) -> bool:
+    """Rows that are often 0 leave early if their byte is 0 already."""
+    rows = [row for group in choice.groups for row in group.rows.values()]
+    zero = Outputs(place.code, place.outputs, place.table, place.layer.table).final
+    return any(
+        row.fast is not None and row.fast.form == "above" and zero(row.fast.y_low) == 0
+        for row in rows
+    )
+
+
+def _clear_outputs(place: Place) -> None:
+    code = place.code
+    words = (place.layer.n_outputs + 3) // 4
+    place.data.words([place.outputs])
+    code.op("ldm r0!, {r1}", "clear the outputs: rows at 0 leave early")
+    for number in range(min(words, _CLEARED_AT_ONCE)):
+        code.op(f"movs r{number + 2}, #0")
+    while words:
+        count = min(words, _CLEARED_AT_ONCE)
+        code.op("stm r1!, {" + ", ".join(f"r{n + 2}" for n in range(count)) + "}")
+        words -= count
+
+
+def _write_fixed(place: Place, rows: tuple[PackedRow, ...]) -> None:
+    outputs = Outputs(place.code, place.outputs, place.table, place.layer.table)
+    for row in rows:
+        value = outputs.final(row.y_low)
+        if place.cleared and value == 0:
+            continue
+        offset = outputs.begin_row(row.row)
+        place.code.op(f"movs r4, #{value}", f"row {row.row}: always")
+        place.code.op(f"strb r4, [r7, #{offset}]")
+    outputs.finish(place.data)

@@ -8,7 +8,7 @@ from miniml.kernels.cortex_m0plus.bounds import LayerBounds
 from miniml.kernels.cortex_m0plus.cycles import RowPaths
 from miniml.kernels.cortex_m0plus.exact import exact_call
 from miniml.kernels.cortex_m0plus.inputs import Frame
-from miniml.kernels.cortex_m0plus.packed_sums import Group, Place, plan_groups, write_group
+from miniml.kernels.cortex_m0plus.packed_sums import Packing, Place, plan_packing, write_packing
 from miniml.kernels.cortex_m0plus.requantize import row_thresholds
 from miniml.kernels.cortex_m0plus.row_code import Outputs
 from miniml.kernels.cortex_m0plus.row_method import PackedRow, packed_row
@@ -23,20 +23,24 @@ class LayerChoice:
     """A method for each row of a layer.
 
     Attributes:
-        groups: of packed sums.
+        packing: rows by packed sums.
         fixed: rows that give one output whatever the input.
         loop: rows by the exact portable loop.
     """
 
-    groups: tuple[Group, ...]
+    packing: Packing | None
     fixed: tuple[PackedRow, ...]
     loop: tuple[int, ...]
 
     @property
     def needs_exact(self) -> bool:
         """The exact routines are called."""
-        rows = [row for group in self.groups for row in group.rows.values()]
-        return bool(self.loop) or any(row.fast is None for row in rows)
+        return bool(self.loop) or any(row.fast is None for row in self.packed)
+
+    @property
+    def packed(self) -> list[PackedRow]:
+        """Rows by packed sums."""
+        return [] if self.packing is None else list(self.packing.rows.values())
 
     def plans(self, bounds: LayerBounds) -> tuple[RowPlan, ...]:
         """What was chosen, in the order of the rows."""
@@ -44,9 +48,9 @@ class LayerChoice:
         for row in self.fixed:
             span = f"accumulator in [{row.low}, {row.high}]"
             found[row.row] = RowPlan("constant", "none", f"{span} gives {row.y_low} only")
-        for group in self.groups:
-            for number, packed in group.rows.items():
-                found[number] = _packed_plan(group, packed)
+        for row in self.packed:
+            assert self.packing is not None
+            found[row.row] = _packed_plan(self.packing, row)
         return tuple(found[row] for row in sorted(found))
 
 
@@ -54,10 +58,10 @@ def _loop_plan(bounds: LayerBounds, row: int) -> RowPlan:
     return RowPlan("loop", "exact", f"accumulator in [{bounds.low[row]}, {bounds.high[row]}]")
 
 
-def _packed_plan(group: Group, row: PackedRow) -> RowPlan:
-    bits = group.keeping[row.row].bits
+def _packed_plan(packing: Packing, row: PackedRow) -> RowPlan:
+    bits = packing.keeping[row.row].bits
     span = f"accumulator in [{row.low}, {row.high}] fits {bits} bits"
-    method = f"packed sums, {len(group.rows)} rows in {len(group.words)} words"
+    method = f"packed sums, {len(packing.rows)} rows in {len(packing.words)} words"
     if row.fast is None:
         return RowPlan(method, "exact", span)
     return RowPlan(method, f"fast, {row.fast.form}", f"{span}; {row.fast.proof}")
@@ -67,13 +71,14 @@ def fastest(layer: DenseLayer, bounds: LayerBounds) -> LayerChoice:
     """Packed sums for all rows."""
     thresholds = row_thresholds(layer, bounds)
     rows = [packed_row(layer, bounds, row, t) for row, t in enumerate(thresholds)]
-    groups = plan_groups([row for row in rows if not row.constant])
-    return LayerChoice(tuple(groups), tuple(row for row in rows if row.constant), ())
+    packed = [row for row in rows if not row.constant]
+    fixed = tuple(row for row in rows if row.constant)
+    return LayerChoice(plan_packing(packed) if packed else None, fixed, ())
 
 
 def portable(layer: DenseLayer) -> LayerChoice:
     """The exact loop for all rows."""
-    return LayerChoice((), (), tuple(range(layer.n_outputs)))
+    return LayerChoice(None, (), tuple(range(layer.n_outputs)))
 
 
 def write_rows(place: Place, choice: LayerChoice, frame: Frame) -> tuple[RowPaths, ...]:
@@ -81,8 +86,7 @@ def write_rows(place: Place, choice: LayerChoice, frame: Frame) -> tuple[RowPath
     place = replace(place, cleared=_worth_clearing(place, choice))
     if place.cleared:
         _clear_outputs(place)
-    for group in choice.groups:
-        write_group(place, group)
+    paths = () if choice.packing is None else tuple(write_packing(place, choice.packing))
     if choice.fixed:
         _write_fixed(place, choice.fixed)
     if choice.loop:
@@ -91,16 +95,15 @@ def write_rows(place: Place, choice: LayerChoice, frame: Frame) -> tuple[RowPath
             place.code, place.data, frame, place.layer, place.bounds, list(choice.loop),
             place.outputs, place.table, place.exact,
         )  # fmt: skip
-    return tuple(path for group in choice.groups for path in group.paths)
+    return paths
 
 
 def _worth_clearing(place: Place, choice: LayerChoice) -> bool:
     """Rows that are often 0 leave early if their byte is 0 already."""
-    rows = [row for group in choice.groups for row in group.rows.values()]
     zero = Outputs(place.code, place.outputs, place.table, place.layer.table).final
     return any(
         row.fast is not None and row.fast.form == "above" and zero(row.fast.y_low) == 0
-        for row in rows
+        for row in choice.packed
     )
 
 

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from miniml.kernels.cortex_m0plus.bounds import LayerBounds
 from miniml.kernels.cortex_m0plus.cycles import RowPaths
 from miniml.kernels.cortex_m0plus.emit import Code
 from miniml.kernels.cortex_m0plus.exact import ExactCycles, exact_row_constants
 from miniml.kernels.cortex_m0plus.inputs import FIRST_FREE_SLOT
-from miniml.kernels.cortex_m0plus.packing import WORD_BITS, Field, Word, lay_out, pack
+from miniml.kernels.cortex_m0plus.packing import WORD_BITS, Field, Word, best_layout, rows_in
 from miniml.kernels.cortex_m0plus.row_code import Outputs, RowCode
 from miniml.kernels.cortex_m0plus.row_method import Keeping, PackedRow
 from miniml.kernels.cortex_m0plus.sums import SUMS, SumRoutines, column_words, packed_words
 from miniml.model import DenseLayer
 
-SCRATCH_WORDS = 6  # of a frame: what mixed words and exact rows keep
+# Of the frame: low bits for the next pass, then those of mixed words, then exact rows.
+SCRATCH_WORDS = 1 + len(SUMS)
 
 
 @dataclass
-class Group:
-    """Rows that are summed in one pass."""
+class Packing:
+    """All packed rows of a layer.
+
+    Attributes:
+        words: that hold them, one after the other.
+        sizes: of the groups of words that are summed in one pass.
+        rows, keeping: by row of the layer.
+    """
 
     words: list[Word]
+    sizes: list[int]
     rows: dict[int, PackedRow]
     keeping: dict[int, Keeping]
-    paths: list[RowPaths] = field(default_factory=list)
+
+    @property
+    def groups(self) -> list[list[Word]]:
+        """The words of each pass."""
+        ends = [sum(self.sizes[: n + 1]) for n in range(len(self.sizes))]
+        return [self.words[end - size : end] for end, size in zip(ends, self.sizes, strict=True)]
+
+    @property
+    def scratch_words(self) -> int:
+        """Words of the frame in which something is kept."""
+        return max((self._scratch(group) for group in self.groups), default=0)
+
+    def _scratch(self, group: list[Word]) -> int:
+        exact = sum(self.rows[row].fast is None for row in rows_in(group))
+        kept = [n + 2 for n, word in enumerate(group) if word.mixed]
+        if group[-1].outgoing is not None:
+            kept.append(1)
+        return SCRATCH_WORDS + exact if exact else max(kept, default=0)
 
 
 @dataclass
@@ -43,63 +68,59 @@ class Place:
     exact: ExactCycles | None
 
 
-def plan_groups(rows: list[PackedRow]) -> list[Group]:
-    """Rows of a layer that give more than one output, in as few words as were found."""
-    bits = [row.least_bits for row in rows]
-    groups = []
-    for count, chosen in pack(bits):
-        spare = WORD_BITS * count - sum(bits[index] for index in chosen)
-        keeping = {}
-        for index in chosen:
-            row = rows[index]
-            more = 0 if row.split_bits is None else row.split_bits - row.least_bits
-            split = row.split_bits is not None and more <= spare
-            spare -= more if split else 0
-            keeping[row.row] = row.keeping(split)
-        words = lay_out([(row, kept.bits) for row, kept in keeping.items()], count)
-        members = {rows[index].row: rows[index] for index in chosen}
-        groups.append(Group(words, members, keeping))
-    return groups
+def plan_packing(rows: list[PackedRow]) -> Packing:
+    """Rows that give more than one output, in as few words as can be."""
+    needed = sum(row.least_bits for row in rows)
+    count = -(-needed // WORD_BITS)
+    spare = WORD_BITS * count - needed
+    keeping = {}
+    for row in rows:
+        more = 0 if row.split_bits is None else row.split_bits - row.least_bits
+        split = row.split_bits is not None and more <= spare
+        spare -= more if split else 0
+        keeping[row.row] = row.keeping(split)
+    words, sizes = best_layout([(row, kept.bits) for row, kept in keeping.items()], count)
+    return Packing(words, sizes, {row.row: row for row in rows}, keeping)
 
 
-def scratch_words(group: Group) -> int:
-    """Words of the frame that the group keeps something in."""
-    exact = sum(row.fast is None for row in group.rows.values())
-    mixed = max((n + 1 for n, word in enumerate(group.words) if word.mixed), default=0)
-    return SCRATCH_WORDS + exact if exact else mixed
-
-
-def write_group(place: Place, group: Group) -> None:
-    """The whole group; R0 is and stays the stream."""
-    code, data = place.code, place.data
-    count, columns = len(group.words), place.layer.n_inputs
-    offset = place.bounds.x_offset
+def write_packing(place: Place, packing: Packing) -> list[RowPaths]:
+    """All groups; R0 is and stays the stream."""
+    offset, layer = place.bounds.x_offset, place.layer
     first = {}
-    for row, keeping in group.keeping.items():
-        total = int(place.layer.weights[row].astype(int).sum())
-        first[row] = int(place.layer.bias[row]) - offset * total + keeping.offset
-    listed = ", ".join(map(str, sorted(group.rows)))
-    data.words(
-        [*packed_words(group.words, first), f"{place.sums.entry(count, columns)} + 1"],
-        f"rows {listed}: first sums, entry",
-    )
-    data.words(list(column_words(group.words, place.layer.weights)), "a line a few columns")
-    code.note(f"rows {listed}: packed sums in {count} words")
-    code.op(f"bl .Lsums_{count}")
-    code.cycles += place.sums.cycles(count, columns) - 3
-    _Decoder(place, group).write()
+    for row, keeping in packing.keeping.items():
+        total = int(layer.weights[row].astype(int).sum())
+        first[row] = int(layer.bias[row]) - offset * total + keeping.offset
+    paths = []
+    for words in packing.groups:
+        count, columns = len(words), layer.n_inputs
+        rows = rows_in(words)
+        listed = ", ".join(map(str, rows)) or "none"
+        entry = f"{place.sums.entry(count, columns)} + 1"
+        place.data.words([*packed_words(words, first), entry], f"rows {listed}: first sums, entry")
+        place.data.words(list(column_words(words, layer.weights)), "columns")
+        place.code.note(f"rows {listed}: packed sums in {count} words")
+        place.code.op(f"bl .Lsums_{count}")
+        place.code.cycles += place.sums.cycles(count, columns) - 3
+        decoder = _Decoder(place, packing, words)
+        decoder.write()
+        paths += decoder.paths
+    return paths
 
 
 class _Decoder:
     """Takes the rows out of the sums: R1: a word, R2: low bits of the incoming row."""
 
-    def __init__(self, place: Place, group: Group) -> None:
-        self.place, self.group, self.code = place, group, place.code
+    def __init__(self, place: Place, packing: Packing, words: list[Word]) -> None:
+        self.place, self.packing, self.code = place, packing, place.code
+        self.words = words
+        self.paths: list[RowPaths] = []
         self.outputs = Outputs(place.code, place.outputs, place.table, place.layer.table)
         self.exact_rows: list[int] = []
 
     def write(self) -> None:
-        words = self.group.words
+        words = self.words
+        if words[0].incoming is not None:
+            self.code.op(f"ldr r2, [sp, #{FIRST_FREE_SLOT}]", "low bits from the pass before")
         for number, word in enumerate(words):
             self.code.op(f"mov r1, {SUMS[number]}", f"word {number}")
             if word.incoming is not None:
@@ -110,9 +131,11 @@ class _Decoder:
                 self._row(word.incoming, number)
             if word.mixed:
                 self.code.op(f"mov {SUMS[number]}, r1")
-                self.code.op(f"str r2, [sp, #{FIRST_FREE_SLOT + 4 * number}]")
+                self.code.op(f"str r2, [sp, #{FIRST_FREE_SLOT + 4 + 4 * number}]")
             if word.outgoing is not None:
                 self._low_bits(word.outgoing)
+        if words[-1].outgoing is not None:
+            self.code.op(f"str r2, [sp, #{FIRST_FREE_SLOT}]", "for the next pass")
         for number in reversed(range(len(words))):
             if words[number].mixed:
                 self._resolve(number)
@@ -133,27 +156,27 @@ class _Decoder:
         self.code.op(f"lsrs r2, {source}, #{WORD_BITS - item.low_bits}")
 
     def _resolve(self, number: int) -> None:
-        word = self.group.words[number]
+        word = self.words[number]
         assert word.incoming is not None
         assert word.outgoing is not None
         self.code.op(f"mov r3, {SUMS[number + 1]}", f"word {number}, mixed")
         self.code.op(f"mov r1, {SUMS[number]}")
         self._take_off("r3", word.outgoing.shift)
-        self.code.op(f"ldr r2, [sp, #{FIRST_FREE_SLOT + 4 * number}]")
+        self.code.op(f"ldr r2, [sp, #{FIRST_FREE_SLOT + 4 + 4 * number}]")
         self._row(word.incoming, number)
 
     def _row(self, item: Field, number: int) -> None:
-        row = self.group.rows[item.row]
+        row = self.packing.rows[item.row]
         keep_in = None
-        if item.straddles and self.group.words[item.word].mixed:
+        if item is self.words[number].incoming and number and self.words[number - 1].mixed:
             keep_in = SUMS[number]  # its word is in R1: the register is free
-        code = RowCode(self.code, self.outputs, row, self.group.keeping[item.row], item)
+        code = RowCode(self.code, self.outputs, row, self.packing.keeping[item.row], item)
         if row.fast is None:
             slot = FIRST_FREE_SLOT + 4 * (SCRATCH_WORDS + len(self.exact_rows))
             self.exact_rows.append(item.row)
             code.write_exact(keep_in, slot)
         else:
-            self.group.paths.append(code.write(keep_in, self.place.cleared))
+            self.paths.append(code.write(keep_in, self.place.cleared))
 
     def _finish_exact(self) -> None:
         code, layer = self.code, self.place.layer

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 MAX_WORDS = 6  # of a group: sums stay in R8 to R12 and LR
 WORD_BITS = 32
 
@@ -67,10 +69,10 @@ class Word:
 
 
 def lay_out(rows: Sequence[tuple[int, int]], count: int) -> list[Word]:
-    """Rows (row, bits) into `count` words, filled in order; their bits must fit.
+    """Rows (row, bits) into `count` words, filled in order.
 
     Raises:
-        ValueError: they don't.
+        ValueError: they don't fit.
     """
     words = [Word() for _ in range(count)]
     pending = list(rows)
@@ -103,57 +105,69 @@ def lay_out(rows: Sequence[tuple[int, int]], count: int) -> list[Word]:
     return words
 
 
-def fields_of(words: Sequence[Word]) -> list[Field]:
-    """Every row once."""
-    found = [item for word in words for item in word.full]
-    return found + [word.incoming for word in words if word.incoming is not None]
+def rows_in(words: Sequence[Word]) -> list[int]:
+    """Rows that these words complete, ascending."""
+    found = [item.row for word in words for item in word.full]
+    return sorted(found + [word.incoming.row for word in words if word.incoming is not None])
 
 
-def share_words(bits: Sequence[int], sizes: Sequence[int]) -> list[list[int]] | None:
-    """Indices of rows for groups of `sizes` words; None where no way was found.
+def group_sizes(words: Sequence[Word], most: int = MAX_WORDS) -> list[int]:
+    """Consecutive words in as few groups as there can be, as equal as they can be.
 
-    Each group in turn takes the rows that fill it best (subset sum).
+    No group ends with a mixed word: the row that it waits for must be in the same group.
     """
-    left = list(range(len(bits)))
-    groups = []
-    for number, size in enumerate(sizes):
-        room = size * WORD_BITS
-        last = number + 1 == len(sizes)
-        chosen = left if last else _fill(left, bits, room)
-        if sum(bits[index] for index in chosen) > room:
-            return None
-        groups.append(sorted(chosen))
-        left = [index for index in left if index not in set(chosen)]
-    return groups
+    # best[n]: fewest groups for the first n words, then the least difference in size.
+    best: dict[int, tuple[int, int, tuple[int, ...]]] = {0: (0, 0, ())}
+    even = len(words) / max(-(-len(words) // most), 1)
+    for end in range(1, len(words) + 1):
+        if words[end - 1].mixed:
+            continue
+        ways = [
+            (best[start][0] + 1, best[start][1] + abs(round(4 * (end - start - even))), start)
+            for start in range(max(0, end - most), end)
+            if start in best
+        ]
+        if ways:
+            count, unevenness, start = min(ways)
+            best[end] = (count, unevenness, (*best[start][2], end - start))
+    if len(words) not in best:
+        raise ValueError("a run of mixed words is longer than a group")
+    return list(best[len(words)][2])
 
 
-def _fill(left: Sequence[int], bits: Sequence[int], room: int) -> list[int]:
-    # best[s]: rows whose bits sum to s; each row is offered once.
-    best: dict[int, tuple[int, ...]] = {0: ()}
-    for index in left:
-        for total, rows in list(best.items()):
-            grown = total + bits[index]
-            if grown <= room and grown not in best:
-                best[grown] = (*rows, index)
-        if room in best:
-            break
-    return list(best[max(best)])
+def best_layout(rows: Sequence[tuple[int, int]], count: int) -> tuple[list[Word], list[int]]:
+    """The cheapest of some orders of the rows (row, bits): its words and group sizes."""
+    rng = np.random.default_rng(0)
+    ordered = sorted(rows, key=lambda item: item[1])
+    tried = [list(rows), ordered, ordered[::-1]]
+    tried += [[rows[i] for i in rng.permutation(len(rows))] for _ in range(_TRIES // len(rows))]
+    best: tuple[float, list[Word], list[int]] | None = None
+    for order in tried:
+        try:
+            words = lay_out(order, count)
+            sizes = group_sizes(words)
+        except ValueError:
+            continue
+        cost = _cost(words, sizes)
+        if best is None or cost < best[0]:
+            best = cost, words, sizes
+    if best is None:
+        return best_layout(rows, count + 1)
+    return best[1], best[2]
 
 
-def group_sizes(total: int, most: int = MAX_WORDS) -> list[int]:
-    """`total` words in as few groups as there can be, as equal as they can be."""
-    count = -(-total // most)
-    return [total // count + (number < total % count) for number in range(count)]
+_TRIES = 4000  # orders, divided by the number of rows
+# Instructions of decoding more than a row that lies in one word.
+_STRADDLE, _MIXED, _NEXT_GROUP, _PASS, _FAR = 5.0, 9.0, 4.0, 30.0, 1.0
 
 
-def pack(bits: Sequence[int], most: int = MAX_WORDS) -> list[tuple[int, list[int]]]:
-    """Groups (words, indices of rows) with as few words as were found."""
-    if not bits:
-        return []
-    total = -(-sum(bits) // WORD_BITS)
-    while True:
-        sizes = group_sizes(total, most)
-        groups = share_words(bits, sizes)
-        if groups is not None:
-            return [(size, rows) for size, rows in zip(sizes, groups, strict=True) if rows]
-        total += 1
+def _cost(words: Sequence[Word], sizes: Sequence[int]) -> float:
+    cost = _PASS * len(sizes) + _MIXED * sum(word.mixed for word in words)
+    cost += _STRADDLE * sum(word.incoming is not None for word in words)
+    end = 0
+    for size in sizes:
+        start, end = end, end + size
+        cost += _NEXT_GROUP * (words[end - 1].outgoing is not None)
+        rows = rows_in(words[start:end])
+        cost += _FAR * ((rows[-1] - rows[0]) // 32 if rows else 0)
+    return cost

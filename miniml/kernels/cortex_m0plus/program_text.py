@@ -14,7 +14,7 @@ from miniml.kernels.cortex_m0plus.inputs import (
     move_sp,
 )
 from miniml.kernels.cortex_m0plus.layer import LayerChoice, write_rows
-from miniml.kernels.cortex_m0plus.packed_sums import Place, scratch_words
+from miniml.kernels.cortex_m0plus.packed_sums import Place
 from miniml.kernels.cortex_m0plus.sums import SumRoutines
 from miniml.kernels.program import KernelProgram, LayerPlan, Placement
 from miniml.model import QuantizedModel
@@ -40,7 +40,8 @@ class Writer:
         self.placement = placement
         self.bounds = layer_bounds(model)
         words = max((layer.n_inputs + 3) // 4 for layer in model.layers)
-        scratch = max((scratch_words(group) for one in choices for group in one.groups), default=0)
+        packings = [one.packing for one in choices if one.packing is not None]
+        scratch = max((packing.scratch_words for packing in packings), default=0)
         self.frame = Frame(scratch_words=scratch, input_words=words)
         self.code, self.data, self.routines = Code(), Code(), Code()
         self.sums = SumRoutines(self.frame)

@@ -9,8 +9,9 @@
 #define MINIML_LINK 1
 #endif
 
-// One sample as the model takes it; the link's LOAD and FLOAT write here as well.
-static int8_t sample[MINIML_MODEL_CONSTANT(N_INPUTS)];
+// One sample as the model takes it; the link's LOAD and FLOAT write here as well. From the start of
+// a word a 32-bit core copies it word by word.
+__attribute__((aligned(4))) static int8_t sample[MINIML_MODEL_CONSTANT(N_INPUTS)];
 static volatile bool sample_is_complete;
 
 // Call this from your driver or data-ready interrupt, feature by feature, with raw values as in

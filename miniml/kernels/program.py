@@ -10,6 +10,7 @@ The assembly defines, with the C calling convention of its core,
     int8_t <name>_input_buffer[n_inputs];
 
 `in` holds any int8 and is clamped to the model's input_min; it may be the input buffer itself.
+Cycles are those of an `in` that begins at a word (on ARM; others may take a few more).
 The result is the plain output of layer n_layers (1 to all), valid until the next run.
 Every global symbol begins with `<name>_`.
 """

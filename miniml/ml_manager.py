@@ -138,7 +138,7 @@ def export_to_c(
     network = get_model(name)
     if target is not None:
         board = pick_board(load_boards(Path(project_dir)), target)
-        mode = mode or _available(MODE_OF_CORE[board.core])
+        mode = mode or available(MODE_OF_CORE[board.core])
     text = _automatic(network, alias) if mode is None else network.to_c(mode, alias=alias)
     if not network.quantized:
         network.quantize()
@@ -200,7 +200,8 @@ def remove_model(name: str) -> None:
     del _models[name]
 
 
-def _available(mode: str) -> str:
+def available(mode: str) -> str:
+    """The mode, or int8 where its backend isn't there."""
     return mode if mode in BACKENDS else "int8"
 
 

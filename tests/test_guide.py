@@ -19,7 +19,7 @@ GUIDE = (ROOT / "docs" / "QUANTIZATION_GUIDE.md").read_text(encoding="utf-8")
 GUIDE_SHA256 = "f335203f64d651701077c4fbe0f2b0f6bd1693f915464ec7b4caec1765eac390"
 EXAMPLES = dict(re.findall(r"### \*\*Example (\d): .*?\*\*\n\n```python\n(.*?)```", GUIDE, re.S))
 # Examples 2 and 3 use example 1's dataset, example 4 its model.
-RUNS = ["1", "12", "14"]
+RUNS = ["1", "12", "13", "14", "1234"]
 XOR_MAIN = r"""
 #include "xor_model.h"
 #include <stdio.h>

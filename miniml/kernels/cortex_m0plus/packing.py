@@ -140,7 +140,8 @@ def best_layout(rows: Sequence[tuple[int, int]], count: int) -> tuple[list[Word]
     rng = np.random.default_rng(0)
     ordered = sorted(rows, key=lambda item: item[1])
     tried = [list(rows), ordered, ordered[::-1]]
-    tried += [[rows[i] for i in rng.permutation(len(rows))] for _ in range(_TRIES // len(rows))]
+    tries = 0 if count == 1 else min(_MOST_TRIES, _TRIES // len(rows))
+    tried += [[rows[i] for i in rng.permutation(len(rows))] for _ in range(tries)]
     best: tuple[float, list[Word], list[int]] | None = None
     for order in tried:
         try:
@@ -156,7 +157,7 @@ def best_layout(rows: Sequence[tuple[int, int]], count: int) -> tuple[list[Word]
     return best[1], best[2]
 
 
-_TRIES = 4000  # orders, divided by the number of rows
+_TRIES, _MOST_TRIES = 3000, 100  # orders: the first is divided by the number of rows
 # Instructions of decoding more than a row that lies in one word.
 _STRADDLE, _MIXED, _NEXT_GROUP, _PASS, _FAR = 5.0, 9.0, 4.0, 30.0, 1.0
 

@@ -76,7 +76,7 @@ def _on_thresholds(
 ) -> QuantizedModel:
     """Moves biases so that the input's accumulators are where the output changes, or next to it."""
     values = reference.clamp_inputs(model, inputs)
-    layers = []
+    layers: list[DenseLayer] = []
     for layer in model.layers:
         moved = _moved(rng, layer, values)
         candidate = dataclasses.replace(

@@ -7,19 +7,20 @@ library is used, so that the build hook and `miniml --help` stay cheap.
 from __future__ import annotations
 
 import configparser
+import dataclasses
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from miniml.errors import SettingsError
+from miniml.errors import ModeError, SettingsError
 
 BOARDS_FILE = "boards.ini"
 LOCAL_FILE = "boards.local.ini"
 
 CORES = ("avr", "cortex-m4", "cortex-m0plus")
-MODES = ("int8", "cmsis_nn")
+MODES = ("int8", "cmsis_nn", "float32", "avr_hybrid", "avr_hybrid_literal")
 RESETS = ("dtr", "none", "touch1200", "verb")
 FLASH_METHODS = ("avrdude", "stm32flash", "uf2", "pio")
 SIMULATORS = ("atmega328p", "stm32f405", "rp2040")
@@ -207,6 +208,19 @@ def pick_board(boards: Mapping[str, Board], name: str) -> Board:
             f"unknown board {name!r}: {BOARDS_FILE} has {', '.join(known)}{_nearest(name, known)}"
         )
     return boards[name]
+
+
+def in_mode(board: Board, mode: str) -> Board:
+    """The board with another mode than boards.ini says; with "" as it is.
+
+    Raises:
+        ModeError: there is no such mode; names the nearest one.
+    """
+    if not mode:
+        return board
+    if mode not in MODES:
+        raise ModeError(f"there is no mode {mode!r}: {', '.join(MODES)}{_nearest(mode, MODES)}")
+    return dataclasses.replace(board, mode=mode)
 
 
 def _read(file: Path) -> dict[str, dict[str, object]]:

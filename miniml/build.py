@@ -91,7 +91,8 @@ def build(arguments: argparse.Namespace) -> list[str]:
 
 
 def _build(arguments: argparse.Namespace) -> list[str]:
-    from miniml.boards import BOARDS_FILE, LOCAL_FILE, load_boards, pick_board
+    from miniml.boards import BOARDS_FILE, LOCAL_FILE, in_mode, load_boards, pick_board
+    from miniml.float_net import device_model
     from miniml.generation import board_files, kernels_file
     from miniml.kernels.choice import kernels_for
     from miniml.pipeline import prepare
@@ -99,7 +100,7 @@ def _build(arguments: argparse.Namespace) -> list[str]:
 
     project, model_dir, out = arguments.project_dir, arguments.model_dir, arguments.out
     before = {project / name: digest(project / name) for name in (BOARDS_FILE, LOCAL_FILE)}
-    board = pick_board(load_boards(project), arguments.board)
+    board = in_mode(pick_board(load_boards(project), arguments.board), arguments.mode)
     settings_file = model_dir / SETTINGS_FILE
     before[settings_file] = digest(settings_file)
     data_file = load_settings(model_dir).data_path
@@ -110,6 +111,7 @@ def _build(arguments: argparse.Namespace) -> list[str]:
         cache=arguments.cache,
         progress=arguments.progress,
     )
+    made = device_model(prepared.model, prepared.float_model, board.mode)
     kernels = kernels_for(prepared.model, board, prepared.settings.code)
     check_budget(prepared.model, board, kernels)
     files = board_files(prepared, board, kernels)
@@ -129,8 +131,9 @@ def _build(arguments: argparse.Namespace) -> list[str]:
         },
         "outputs": {name: digest(out / name) for name in files},
         "model": {
-            "name": prepared.model.name,
-            "model_id": prepared.model.model_id,
+            "name": made.name,
+            "model_id": made.model_id,
+            "mode": board.mode,
             "dir": Path(os.path.relpath(model_dir, project)).as_posix(),
         },
         "board": {
@@ -144,7 +147,7 @@ def _build(arguments: argparse.Namespace) -> list[str]:
     done = f"wrote {' and '.join(changed)}" if changed else "files as they were"
     return [
         *(f"MiniML: {note}" for note in prepared.notes),
-        f"MiniML: {prepared.model.name} {prepared.model.model_id[:8]} {deed}, {done}",
+        f"MiniML: {made.name} {made.model_id[:8]} {board.mode} {deed}, {done}",
     ]
 
 
@@ -222,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--board", required=True, help="section of boards.ini")
     parser.add_argument("--out", type=Path, required=True, help="where the headers go")
     parser.add_argument("--cache", type=Path, required=True, help="what outlives a clean build")
+    parser.add_argument("--mode", default="", help="over what boards.ini says of the board")
     parser.add_argument("--train", choices=("auto", "frozen"), help="over model.toml's setting")
     parser.add_argument("--key", default="", help="written into the stamp as it is")
     parser.add_argument("--progress", action="store_true", help="show how training goes")

@@ -84,6 +84,7 @@ def describe(prepared):
         "build_id": identity,
         "model": prepared["model"]["name"],
         "model_id": prepared["model"]["model_id"],
+        "mode": prepared["model"]["mode"],
         "model_dir": prepared["model"]["dir"],
         "kernels_sha256": prepared["outputs"].get(f"{prepared['model']['name']}_kernels.S"),
         "env": env["PIOENV"],

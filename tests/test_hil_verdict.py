@@ -23,7 +23,8 @@ BOARD = load_boards(Path(__file__).parent.parent)["uno"]
 
 def result_of(found: bytes, worst: float | None = 0.0) -> BoardResult:
     comparison = Comparison("test", rows=1)
-    differing = comparison.compare(0, 1, np.array([1, -2], np.int8), found)
+    values = np.frombuffer(found, np.int8)
+    differing = comparison.compare(0, 1, np.array([1, -2], np.int8), values)
     comparison.output_mismatches = differing
     result = BoardResult("uno", "Uno", simulated=True, worst_cycle_error=worst)
     result.comparisons.append(comparison)

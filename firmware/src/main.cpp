@@ -11,18 +11,18 @@
 
 // One sample as the model takes it; the link's LOAD and FLOAT write here as well. From the start of
 // a word a 32-bit core copies it word by word.
-__attribute__((aligned(4))) static int8_t sample[MINIML_MODEL_CONSTANT(N_INPUTS)];
+__attribute__((aligned(4))) static MINIML_MODEL_VALUE sample[MINIML_MODEL_CONSTANT(N_INPUTS)];
 static volatile bool sample_is_complete;
 
 // Call this from your driver or data-ready interrupt, feature by feature, with raw values as in
 // the CSV.
 void take_feature(uint16_t index, float value) {
-  sample[index] = MINIML_MODEL(quantize)(index, value);
+  sample[index] = MINIML_MODEL_INPUT(index, value);
   sample_is_complete = index == MINIML_MODEL_CONSTANT(N_INPUTS) - 1;
 }
 
 // What your product does with a prediction. Lines without '!' are log text to the link's host.
-static void act_on(const int8_t *output) {
+static void act_on(const MINIML_MODEL_VALUE *output) {
   MINIML_LINK_STREAM.println(MINIML_MODEL_RESULT(output));
 }
 
@@ -46,8 +46,8 @@ void setup() {
 void loop() {
   if (sample_is_complete) {
     sample_is_complete = false;
-    int8_t output[MINIML_MODEL_CONSTANT(N_OUTPUTS)];
-    MINIML_MODEL(run_int8)(sample, output);
+    MINIML_MODEL_VALUE output[MINIML_MODEL_CONSTANT(N_OUTPUTS)];
+    MINIML_MODEL_RUN(sample, output);
     act_on(output);
   }
 #if MINIML_LINK

@@ -9,11 +9,12 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from miniml.adapters import int8
+from miniml.adapters import float_modes, int8
 from miniml.adapters.c_text import check_name, render
 from miniml.adapters.cmsis_nn import adapter as cmsis_nn
 from miniml.errors import ModeError
 from miniml.float_model import FloatModel
+from miniml.float_net import FLOAT_MODES, FloatMode, make_float_net
 from miniml.model import QuantizedModel
 
 
@@ -45,10 +46,18 @@ def _cmsis_nn(job: ExportJob) -> str:
     return cmsis_nn.generate(job.model, job.source)
 
 
+def _float(mode: FloatMode) -> Backend:
+    def generate(job: ExportJob) -> str:
+        return float_modes.generate(make_float_net(job.model, job.float_model, mode), job.source)
+
+    return generate
+
+
 # A backend a mode; miniml.boards.MODES has the same names.
 BACKENDS: Mapping[str, Backend] = {
     "int8": _int8,
     "cmsis_nn": _cmsis_nn,
+    **{mode: _float(mode) for mode in FLOAT_MODES},
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from miniml.adapters.export import BACKENDS, export
 from miniml.atomic_file import write_atomically
-from miniml.boards import Board, load_boards, pick_board
+from miniml.boards import Board, in_mode, load_boards, pick_board
 from miniml.cost import Cost, foretell
 from miniml.cost.calibration import load_calibrations
 from miniml.cost.foretelling import ANY_TOOLCHAIN
@@ -108,8 +108,7 @@ def run_generate(arguments: argparse.Namespace) -> int:
     model = prepared.model
     kernels = None
     if arguments.board:
-        board = _boards(arguments)[0]
-        board = dataclasses.replace(board, mode=arguments.mode or board.mode)
+        board = in_mode(_boards(arguments)[0], arguments.mode or "")
         kernels = kernels_for(model, board, prepared.settings.code)
         files = board_files(prepared, board, kernels, alias=arguments.alias)
     else:

@@ -8,8 +8,17 @@ import numpy as np
 
 from miniml.boards import Board
 from miniml.cost.calibration import find_calibration
-from miniml.cost.memory import frame_flash, kernel_flash, layer_flash, model_flash, model_sram
+from miniml.cost.memory import (
+    float_layer_flash,
+    float_sram,
+    frame_flash,
+    kernel_flash,
+    layer_flash,
+    model_flash,
+    model_sram,
+)
 from miniml.cost.paths import Int64Array, count_paths, path_bounds
+from miniml.float_net import is_float_mode
 from miniml.kernels.program import KernelProgram
 from miniml.model import DenseLayer, Int8Array, QuantizedModel
 
@@ -69,7 +78,8 @@ def foretell(
 
     Args:
         model: any quantized model.
-        board: its core decides.
+        board: its core and mode decide. Of modes but int8 only bytes are foretold, and of these
+            only the model's constants and buffers: the least that they take.
         toolchain: as build.json says it, such as "avr-gcc-5.4.0 -Os -flto"; with None, or one that
             calibration.json doesn't hold, cycles and stack are None.
         inputs: int8, (n, n_inputs), for figures of each row.
@@ -77,6 +87,8 @@ def foretell(
     """
     if kernels:
         return _of_kernels(model, board, kernels, inputs)
+    if board.mode != "int8":
+        return _of_mode(model, board)
     record = find_calibration(board.core, toolchain)
     by_layer: list[int] | None = None
     total = low = high = by_row = None
@@ -143,6 +155,32 @@ def _of_kernels(
         memory="0 wait states",
         toolchain=ANY_TOOLCHAIN,
         exact=True,
+    )
+
+
+def _of_mode(model: QuantizedModel, board: Board) -> Cost:
+    """Constants and buffers of a mode whose code is not measured."""
+    mode = board.mode
+    if is_float_mode(mode):
+        by_layer = [float_layer_flash(layer, board.core, mode) for layer in model.layers]
+        sram = float_sram(model, mode)
+    else:
+        by_layer = [layer_flash(layer, board.core) for layer in model.layers]
+        sram = model_sram(model)
+    return Cost(
+        flash=sum(by_layer) + frame_flash(model, board.core),
+        sram=sram,
+        stack=None,
+        cycles=None,
+        cycles_min=None,
+        cycles_max=None,
+        cycles_by_row=None,
+        layers=tuple(
+            LayerCost(layer_name(layer), layer.macs, flash, None)
+            for layer, flash in zip(model.layers, by_layer, strict=True)
+        ),
+        memory=None,
+        toolchain=None,
     )
 
 

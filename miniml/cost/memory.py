@@ -1,15 +1,18 @@
-"""Flash and SRAM of a generated int8 model, counted from its tables."""
+"""Flash and SRAM of a generated model, counted from its tables."""
 
 from __future__ import annotations
 
 from miniml.cost.calibration import load_calibrations
+from miniml.float_net import FloatMode
 from miniml.model import DenseLayer, QuantizedModel
 
 # sizeof(miniml_dense_layer): five pointers, two uint16_t, two int8_t; padded on ARM.
 _LAYER_STRUCT = {"avr": 16, "cortex-m4": 28, "cortex-m0plus": 28}
-# sizeof(miniml_model): four pointers, two uint16_t, a uint8_t; padded on ARM.
-_MODEL_STRUCT = {"avr": 13, "cortex-m4": 24, "cortex-m0plus": 24}
+# sizeof(miniml_model): four pointers, two uint16_t, two uint8_t; padded on ARM.
+_MODEL_STRUCT = {"avr": 14, "cortex-m4": 24, "cortex-m0plus": 24}
 _MODEL_ID = 65
+# sizeof(miniml_float_layer): three pointers, two uint16_t, a uint8_t; padded on ARM.
+_FLOAT_LAYER_STRUCT = {"avr": 11, "cortex-m4": 20, "cortex-m0plus": 20}
 
 
 def layer_flash(layer: DenseLayer, core: str) -> int:
@@ -41,3 +44,18 @@ def model_sram(model: QuantizedModel) -> int:
     """Bytes of the model's two buffers and of the sketch's sample."""
     widths = model.widths
     return max(widths[0::2]) + max(widths[1::2]) + model.n_inputs
+
+
+def float_layer_flash(layer: DenseLayer, core: str, mode: FloatMode) -> int:
+    """Bytes of one layer's constants in flash in a float mode."""
+    weight, row = (4, 4) if mode == "float32" else (1, 8)
+    return weight * layer.macs + row * layer.n_outputs + _FLOAT_LAYER_STRUCT[core]
+
+
+def float_sram(model: QuantizedModel, mode: FloatMode) -> int:
+    """Bytes of a float mode's two buffers and of the sketch's sample."""
+    widths = model.widths
+    sample = 4 * model.n_inputs
+    if mode == "avr_hybrid":
+        return 4 * max(widths) + 2 * max(widths[:-1]) + sample
+    return 4 * (max(widths[0::2]) + max(widths[1::2])) + sample

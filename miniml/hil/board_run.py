@@ -11,20 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miniml import reference
 from miniml.boards import Board
-from miniml.cost import foretell
 from miniml.cost.paths import Int64Array
-from miniml.errors import BoardError, MiniMLError, PortError, SilentBoardError, StaleFirmwareError
+from miniml.errors import BoardError, MiniMLError, PortError, SilentBoardError
 from miniml.hil.board_log import BoardLog
+from miniml.hil.device_rows import hard_rows, score
 from miniml.hil.exercise import Exercise, Progress
 from miniml.hil.firmware_build import FirmwareBuild, load_build
 from miniml.hil.flash import FlashJob, flash
-from miniml.hil.hard_inputs import hard_floats, random_inputs
+from miniml.hil.hard_inputs import hard_floats
 from miniml.hil.identity import (
     check_board,
     check_firmware,
-    check_kernels,
     check_shape,
     stack_use,
     who_is_there,
@@ -34,8 +32,9 @@ from miniml.hil.port import LinePort
 from miniml.hil.project import miniml_dir
 from miniml.hil.run_options import RunOptions
 from miniml.hil.session import Session
+from miniml.hil.subject import Subject, subject_of
 from miniml.hil.verdict import BoardResult, judge, record_error
-from miniml.kernels.choice import kernels_for
+from miniml.model import QuantizedModel
 from miniml.pipeline import Prepared
 
 PORT_TIMEOUT_S = 15.0
@@ -89,13 +88,7 @@ class BoardRun:
     def _execute(self, result: BoardResult, log: BoardLog) -> None:
         build = result.build = load_build(self.options.project, self.board.name)
         prepared = self.prepared[str(build.model_dir)]
-        if build.model_id != prepared.model.model_id:
-            raise StaleFirmwareError(
-                f"the build of {self.board.name} has model {build.model_id[:16]}, "
-                f"{prepared.lock_path.name} holds {prepared.model.model_id[:16]}: "
-                f"run `pio run -e {self.board.name}`"
-            )
-        check_kernels(kernels_for(prepared.model, self.board, prepared.settings.code), build)
+        subject = subject_of(prepared, self.board, build, self.options.samples)
         place = self.place = find_place(self.board, self.boards, build, self.options, log)
         result.simulated = place.simulated
         if place.note:
@@ -107,7 +100,7 @@ class BoardRun:
             with closing(self._open(place)) as line:
                 session = Session(line, log, patience=self.options.patience)
                 try:
-                    self._converse(result, session, line.url, prepared, build)
+                    self._converse(result, session, line.url, subject, build)
                 except BoardError as error:
                     raise explained(error, place) from error
                 finally:
@@ -150,10 +143,10 @@ class BoardRun:
         result: BoardResult,
         session: Session,
         port: str,
-        prepared: Prepared,
+        subject: Subject,
         build: FirmwareBuild,
     ) -> None:
-        model, options = prepared.model, self.options
+        model, options = subject.model, self.options
         identity = result.identity = who_is_there(session, self.board.reset_settle_ms / 1000)
         check_board(identity, self.board, port)
         check_firmware(identity, build)
@@ -161,27 +154,20 @@ class BoardRun:
             session.ask("RESET")
             who_is_there(session, self.board.reset_settle_ms / 1000)
         check_shape(session, model)
-        vectors = prepared.test_vectors()
-        rows = slice(options.samples)
-        inputs = vectors.inputs[rows]
-        kernels = kernels_for(model, self.board, prepared.settings.code)
-        cost = result.cost = foretell(model, self.board, build.toolchain, inputs, kernels)
+        cost = result.cost = subject.cost
         exercise = Exercise(session, model, self._run_timeout(model.macs, result), self.progress)
-        test = exercise.run_rows("test", inputs, result.cycles)
+        test = exercise.run_rows("test", subject.rows, result.cycles)
         result.comparisons.append(test)
         result.worst_cycle_error = worst_error(result.cycles.masked, cost.cycles_by_row)
-        if model.task == "classification" and test.outputs:
-            classes = reference.predict_classes(model, np.stack(test.outputs))
-            result.accuracy = float(np.mean(classes == vectors.labels[rows]))
-        elif test.outputs:
-            values = reference.dequantize(model, np.stack(test.outputs)).astype(np.float64)
-            result.rmse = float(np.sqrt(np.mean((values - vectors.labels[rows]) ** 2)))
+        if test.outputs:
+            outputs = np.stack(test.outputs)
+            result.accuracy, result.rmse = score(model, outputs, subject.labels)
         if options.random_rows:
-            hard = random_inputs(model, options.random_rows)
+            hard = hard_rows(model, subject.features, options.random_rows)
             result.comparisons.append(exercise.run_rows("random", hard))
-        if options.float_rows:
-            floats = hard_floats(model, vectors.features, options.float_rows)
-            result.comparisons.append(exercise.quantize_rows(floats))
+        if options.float_rows and isinstance(model, QuantizedModel):
+            floats = hard_floats(model, subject.features, options.float_rows)
+            result.comparisons.append(exercise.quantize_rows(model, floats))
         result.stack = stack_use(session)
         if self.place is not None and self.place.ours is not None:
             result.simulator_stack = simulator_stack(self.place.ours.control("status"))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from miniml import reference
+from miniml.float_net import DeviceModel
+from miniml.hil.device_rows import Values, differing, expected_layers
 from miniml.hil.session import Session
-from miniml.model import Float32Array, Int8Array, QuantizedModel
+from miniml.model import Float32Array, QuantizedModel
 
 NOT_MEASURED = 0xFFFF_FFFF
 # Rows that are also timed with interrupts as they are: shown beside the masked figure.
@@ -25,8 +26,8 @@ class Difference:
     row: int
     layer: int
     index: int
-    expected: int
-    found: int
+    expected: float
+    found: float
 
     def __str__(self) -> str:
         """One phrase for messages."""
@@ -47,7 +48,7 @@ class Comparison:
         bytes_compared, mismatches: all layers (suite "float": input bytes).
         output_mismatches: of them, bytes of the last layer.
         first: the first difference.
-        outputs: int8, (rows, n_outputs), as the board gave them.
+        outputs: one a row, (n_outputs,), int8 or float32, as the board gave them.
     """
 
     suite: str
@@ -56,20 +57,20 @@ class Comparison:
     mismatches: int = 0
     output_mismatches: int = 0
     first: Difference | None = None
-    outputs: list[Int8Array] = field(default_factory=list)
+    outputs: list[Values] = field(default_factory=list)
 
-    def compare(self, row: int, layer: int, expected: Int8Array, found: bytes) -> int:
-        """Counts differing bytes and remembers the first; returns how many."""
-        got = np.frombuffer(found, np.int8)
-        differs = np.flatnonzero(expected != got)
-        self.bytes_compared += expected.size
-        self.mismatches += differs.size
-        if differs.size and self.first is None:
+    def compare(self, row: int, layer: int, expected: Values, found: Values) -> int:
+        """Counts differing bytes, those of a value together; returns how many."""
+        differs = differing(expected, found)
+        count = int(differs.size) * expected.itemsize
+        self.bytes_compared += expected.nbytes
+        self.mismatches += count
+        if count and self.first is None:
             index = int(differs[0])
             self.first = Difference(
-                self.suite, row, layer, index, int(expected[index]), int(got[index])
+                self.suite, row, layer, index, expected[index].item(), found[index].item()
             )
-        return int(differs.size)
+        return count
 
 
 @dataclass
@@ -94,7 +95,7 @@ class Exercise:
     """One model on one board, through an identified session."""
 
     def __init__(
-        self, session: Session, model: QuantizedModel, timeout_s: float, progress: Progress
+        self, session: Session, model: DeviceModel, timeout_s: float, progress: Progress
     ) -> None:
         """`timeout_s` is how long one run of the network may take."""
         self._session = session
@@ -102,39 +103,47 @@ class Exercise:
         self._timeout_s = timeout_s
         self._progress = progress
 
-    def run_rows(self, suite: str, inputs: Int8Array, cycles: Cycles | None = None) -> Comparison:
-        """Runs int8 rows (n, n_inputs), compares every layer, and times each if asked."""
+    def run_rows(self, suite: str, inputs: Values, cycles: Cycles | None = None) -> Comparison:
+        """Runs rows (n, n_inputs), compares every layer, and times each if asked."""
         result = Comparison(suite)
-        expected = reference.run_layers(self._model, inputs)
+        expected = expected_layers(self._model, inputs)
         last = len(expected)
         for row, values in enumerate(inputs):
             self._progress(suite, row, len(inputs))
-            self._session.load(values.tobytes())
+            self._load(values)
             if cycles is not None and row == 0:
                 cycles.cold = self._time(masked=True)
             for layer, outputs in enumerate(expected, 1):
-                found = self._session.run(layer, outputs.shape[1], self._timeout_s)
-                differing = result.compare(row, layer, outputs[row], found)
+                content = self._session.run(layer, outputs[row].nbytes, self._timeout_s)
+                # Every supported core is little-endian.
+                found = np.frombuffer(content, outputs.dtype.newbyteorder("<"))
+                wrong = result.compare(row, layer, outputs[row], found)
                 if layer == last:
-                    result.output_mismatches += differing
-                    result.outputs.append(np.frombuffer(found, np.int8))
+                    result.output_mismatches += wrong
+                    result.outputs.append(found)
             if cycles is not None:
                 self._measure(cycles, row)
             result.rows += 1
         self._progress(suite, len(inputs), len(inputs))
         return result
 
-    def quantize_rows(self, features: Float32Array) -> Comparison:
+    def quantize_rows(self, model: QuantizedModel, features: Float32Array) -> Comparison:
         """Lets the device quantize float rows (n, n_inputs), and reads its input buffer."""
         result = Comparison("float")
-        expected = reference.quantize_inputs(self._model, features)
+        expected = reference.quantize_inputs(model, features)
         for row, values in enumerate(features):
             self._progress("float", row, len(features))
-            self._session.load_floats(struct.pack(f">{values.size}f", *map(float, values)))
-            found = self._session.read(0, 0, self._model.n_inputs)
-            result.compare(row, 0, expected[row], found)
+            self._load(values)
+            found = self._session.read(0, 0, model.n_inputs)
+            result.compare(row, 0, expected[row], np.frombuffer(found, np.int8))
             result.rows += 1
         return result
+
+    def _load(self, values: Values) -> None:
+        if values.dtype == np.int8:
+            self._session.load(values.tobytes())
+        else:
+            self._session.load_floats(values.astype(">f4").tobytes())
 
     def _measure(self, cycles: Cycles, row: int) -> None:
         masked = self._time(masked=True)

@@ -22,6 +22,7 @@ class FirmwareBuild:
         build_id, model_id: 64 hex digits each.
         model: name of the model.
         model_dir: folder of its model.toml.
+        mode: how the model computes, a name of `miniml.boards.MODES`.
         kernels_sha256: of <name>_kernels.S, 64 hex digits; None: it has no generated kernels.
         world: "kit" (the offline kit's packages) or "official".
         platform: such as "atmelavr@5.2.0".
@@ -37,6 +38,7 @@ class FirmwareBuild:
     model_id: str
     model: str
     model_dir: Path
+    mode: str
     kernels_sha256: str | None
     world: str
     platform: str
@@ -83,6 +85,7 @@ def load_build(project: Path, environment: str) -> FirmwareBuild:
             model_id=str(content["model_id"]),
             model=str(content.get("model", "")),
             model_dir=project / str(content["model_dir"]),
+            mode=str(content.get("mode", "int8")),
             kernels_sha256=content.get("kernels_sha256"),
             world=str(content["world"]),
             platform=str(content["platform"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from miniml import reference
+from miniml.float_net import FloatNet
 from miniml.model import Float32Array, Int8Array, QuantizedModel
 
 SEED = 20260301
@@ -65,6 +66,20 @@ def hard_floats(model: QuantizedModel, features: Float32Array, count: int) -> Fl
                 np.nextafter(exact, np.float32(-np.inf), dtype=np.float32),
             ]
     return np.concatenate([np.stack(rows), features])[:count].astype(np.float32)
+
+
+def hard_features(net: FloatNet, features: Float32Array, count: int) -> Float32Array:
+    """`count` rows for a float mode: edges of binary32, values of every size, then real rows."""
+    n = net.n_inputs
+    tiny, huge = np.float32(1e-45), np.finfo(np.float32).max
+    edges = [0.0, -0.0, tiny, -tiny, 1e-38, -1e-20, 1e20, huge, -huge, np.inf, -np.inf, np.nan]
+    rows = [np.full(n, edge, np.float32) for edge in edges]
+    rows += [np.resize(np.array(edges[start:], np.float32), n) for start in (0, 5)]
+    source = np.random.default_rng(SEED)
+    scaled = source.normal(0, 1, (16, n)) * 10.0 ** source.integers(-6, 6, (16, n))
+    with np.errstate(over="ignore"):
+        spread = (scaled / net.factor + net.shift).astype(np.float32)
+    return np.concatenate([np.stack(rows), spread, features])[:count]
 
 
 def _corners(n: int) -> Int8Array:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from miniml.boards import Board
 from miniml.errors import LinkError, StaleFirmwareError, WrongBoardError
+from miniml.float_net import DeviceModel, FloatNet
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.session import Hello, Session
 from miniml.kernels.program import KernelProgram
-from miniml.model import QuantizedModel
 
 CANNOT_TELL = 0xFFFF
 SHOWN_DIGITS = 16  # of the ids in messages: as many as HELLO carries
@@ -99,17 +99,19 @@ def check_kernels(kernels: KernelProgram | None, build: FirmwareBuild) -> None:
         )
 
 
-def check_shape(session: Session, model: QuantizedModel) -> None:
-    """Compares inputs, outputs and layers with the model.
+def check_shape(session: Session, model: DeviceModel) -> None:
+    """Compares inputs, outputs, layers and the size of a value with the model.
 
     Raises:
         LinkError: the firmware claims the model's id and has another shape.
     """
     widths = model.widths
     expected = [f"{widths[0]:04X}", f"{widths[-1]:04X}", f"{len(widths) - 1:02X}"]
+    expected += ["04"] if isinstance(model, FloatNet) else []
     found = list(session.ask("INFO", "SHAPE"))
+    same = found == expected
     expected += [f"{width:04X}" for width in widths[1:]]
-    if found == expected[:3]:
+    if same:
         for layer in range(1, len(widths)):
             found += session.ask("INFO", "LAYER", f"{layer:02X}")
     if found != expected:

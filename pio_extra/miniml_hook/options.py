@@ -10,7 +10,7 @@ from typing import Any
 from .interpreter import HookError
 
 PREFIX = "custom_miniml_"
-OPTIONS = ("model", "board", "train", "python", "install")
+OPTIONS = ("model", "board", "mode", "train", "python", "install")
 TRAIN = ("", "auto", "frozen")
 INSTALL = ("yes", "no")
 
@@ -23,6 +23,7 @@ class Options:
         project_dir: the folder of platformio.ini.
         model_dir: the folder of model.toml.
         board: section of boards.ini.
+        mode: how the model computes, or "" (what boards.ini says of the board).
         train: "auto", "frozen" or "" (what model.toml says).
         python: an interpreter, or "".
         install: "yes" where pip may install what is missing, or "no".
@@ -34,6 +35,7 @@ class Options:
     project_dir: Path
     model_dir: Path
     board: str
+    mode: str
     train: str
     python: str
     install: str
@@ -45,6 +47,7 @@ class Options:
         """The argument list of `python -m miniml.build`."""
         found = ["--project-dir", str(self.project_dir), "--model-dir", str(self.model_dir)]
         found += ["--board", self.board, "--out", str(self.out_dir), "--cache", str(self.cache_dir)]
+        found += ["--mode", self.mode] if self.mode else []
         return found + (["--train", self.train] if self.train else [])
 
 
@@ -60,6 +63,7 @@ def read_options(env: Any) -> Options:
         project_dir=project_dir,
         model_dir=project_dir / option("model", "firmware/models"),
         board=option("board", env["PIOENV"]),
+        mode=option("mode", ""),
         train=option("train", ""),
         python=option("python", ""),
         install=option("install", "no").lower(),

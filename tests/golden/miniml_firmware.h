@@ -7,7 +7,11 @@
 /* MINIML_MODEL(run_int8) is tiny_run_int8, MINIML_MODEL_CONSTANT(N_INPUTS) is TINY_N_INPUTS. */
 #define MINIML_MODEL(symbol) tiny_##symbol
 #define MINIML_MODEL_CONSTANT(symbol) TINY_##symbol
-/* What an int8 output means: the index of a class. */
+/* An input or output, what a raw feature becomes as input, and inputs to outputs. */
+#define MINIML_MODEL_VALUE int8_t
+#define MINIML_MODEL_INPUT(index, feature) tiny_quantize(index, feature)
+#define MINIML_MODEL_RUN(in, out) tiny_run_int8(in, out)
+/* What an output means: the index of a class. */
 #define MINIML_MODEL_RESULT(output) tiny_class(output)
 
 #define MINIML_BOARD_NAME "UNO"

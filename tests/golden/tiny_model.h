@@ -132,6 +132,6 @@ static const char tiny_model_id[] MINIML_FLASH MINIML_UNUSED = TINY_MODEL_ID;
 /* For the link and other tools that take any model. */
 static const miniml_model tiny_model MINIML_FLASH MINIML_UNUSED = {
     tiny_model_id, tiny_widths, TINY_N_INPUTS, TINY_N_OUTPUTS, TINY_N_LAYERS,
-    tiny_run_layers, tiny_quantize};
+    1, tiny_run_layers, tiny_quantize};
 
 #endif

@@ -38,6 +38,7 @@ def board_content(result: BoardResult) -> dict[str, Any]:
         "name": result.name,
         "title": result.title,
         "simulated": result.simulated,
+        "mode": build.mode if build else None,
         "verdict": result.verdict,
         "exit_code": result.exit_code,
         "reasons": result.reasons,

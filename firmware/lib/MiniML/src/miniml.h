@@ -40,9 +40,10 @@ typedef struct {
   uint16_t n_inputs;
   uint16_t n_outputs;
   uint8_t n_layers;
-  /* The output of layer n_layers (1 to all), valid until the next run. */
+  uint8_t value_size; /* bytes of an input or output: 1, or 4 where they are floats */
+  /* The output of layer n_layers (1 to all), valid until the next run; floats are seen as bytes. */
   const int8_t *(*run_layers)(const int8_t *in, uint8_t n_layers);
-  int8_t (*quantize)(uint16_t index, float x);
+  int8_t (*quantize)(uint16_t index, float x); /* 0: the input is floats */
 } miniml_model;
 
 /* Run one layer: layer in flash, in[n_inputs] in [-127, 127], out[n_outputs]; no overlap. */

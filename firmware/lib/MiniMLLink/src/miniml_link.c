@@ -72,13 +72,19 @@ static uint16_t layer_width(const miniml_link *link, uint8_t layer) {
   return MINIML_FLASH_U16(link->model.widths + layer - 1);
 }
 
+/* Bytes of n inputs or outputs. */
+static uint16_t size_of(const miniml_link *link, uint16_t n) {
+  return (uint16_t)(n * link->model.value_size);
+}
+
 static void put_output(miniml_link *link, const int8_t *values, uint16_t n) {
   miniml_line_put(&link->answer, ' ');
   miniml_line_put_bytes(&link->answer, values, (uint8_t)n);
 }
 
-/* LOAD with two digits an item, FLOAT with eight. */
+/* LOAD with two digits an item, of input bytes; FLOAT with eight, of features. */
 static error_code load(miniml_link *link, uint16_t offset, const char *at, uint8_t digits) {
+  const uint16_t room = digits == 2 ? size_of(link, link->model.n_inputs) : link->model.n_inputs;
   const uint8_t n = (uint8_t)(strlen(at) / digits);
   uint32_t value;
   if (n == 0) {
@@ -90,18 +96,21 @@ static error_code load(miniml_link *link, uint16_t offset, const char *at, uint8
       return ERROR_ARGS;
     }
   }
-  if (offset > link->model.n_inputs || n > link->model.n_inputs - offset) {
+  if (offset > room || n > room - offset) {
     return ERROR_RANGE;
   }
   link->output_layer = 0;
-  while (miniml_take_digits(&at, digits, &value)) {
-    int8_t byte = (int8_t)(uint8_t)value;
-    if (digits == 8) {
+  int8_t *const input = (int8_t *)link->config.input;
+  for (; miniml_take_digits(&at, digits, &value); offset++) {
+    if (digits == 2) {
+      input[offset] = (int8_t)(uint8_t)value;
+    } else if (link->model.value_size == 1) {
       float feature;
       memcpy(&feature, &value, sizeof feature);
-      byte = link->model.quantize(offset, feature);
+      input[offset] = link->model.quantize(offset, feature);
+    } else {
+      memcpy(input + size_of(link, offset), &value, sizeof value);
     }
-    link->config.input[offset++] = byte;
   }
   return NO_ERROR;
 }
@@ -113,15 +122,15 @@ static error_code run(miniml_link *link, uint8_t layer) {
   if (layer == 0) {
     layer = link->model.n_layers;
   }
-  link->output = link->model.run_layers(link->config.input, layer);
+  link->output = link->model.run_layers((const int8_t *)link->config.input, layer);
   link->output_layer = layer;
-  const uint16_t width = layer_width(link, layer);
-  put_output(link, link->output, width < BYTES_IN_ANSWER ? width : BYTES_IN_ANSWER);
+  const uint16_t size = size_of(link, layer_width(link, layer));
+  put_output(link, link->output, size < BYTES_IN_ANSWER ? size : BYTES_IN_ANSWER);
   return NO_ERROR;
 }
 
 static error_code read_bytes(miniml_link *link, uint8_t layer, uint16_t offset, uint16_t n) {
-  const int8_t *values = link->config.input;
+  const int8_t *values = (const int8_t *)link->config.input;
   uint16_t width = link->model.n_inputs;
   if (layer != 0) {
     if (layer != link->output_layer) {
@@ -130,7 +139,8 @@ static error_code read_bytes(miniml_link *link, uint8_t layer, uint16_t offset, 
     values = link->output;
     width = layer_width(link, layer);
   }
-  if (n == 0 || n > BYTES_IN_ANSWER || offset > width || n > width - offset) {
+  const uint16_t size = size_of(link, width);
+  if (n == 0 || n > BYTES_IN_ANSWER || offset > size || n > size - offset) {
     return ERROR_RANGE;
   }
   put_output(link, values + offset, n);
@@ -158,6 +168,9 @@ static error_code execute(miniml_link *link, verb which, const uint32_t *numbers
     miniml_line_put_number(answer, model->n_inputs, 4);
     miniml_line_put_number(answer, model->n_outputs, 4);
     miniml_line_put_number(answer, model->n_layers, 2);
+    if (model->value_size != 1) {
+      miniml_line_put_number(answer, model->value_size, 2);
+    }
     return NO_ERROR;
   case VERB_INFO_LAYER:
     if (numbers[0] == 0 || numbers[0] > model->n_layers) {
@@ -189,8 +202,9 @@ static error_code execute(miniml_link *link, verb which, const uint32_t *numbers
     }
     link->output_layer = 0;
     miniml_line_put_number(answer,
-                           miniml_device_cycles(model->run_layers, link->config.input,
-                                                model->n_layers, numbers[0] != 0),
+                           miniml_device_cycles(model->run_layers,
+                                                (const int8_t *)link->config.input, model->n_layers,
+                                                numbers[0] != 0),
                            8);
     return NO_ERROR;
   case VERB_ECHO:

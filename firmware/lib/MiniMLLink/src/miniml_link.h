@@ -16,7 +16,7 @@ extern "C" {
 /* What the link has to know. The struct and its texts lie in MINIML_FLASH. */
 typedef struct {
   const miniml_model *model;
-  int8_t *input;        /* n_inputs bytes of SRAM; the application may use them as well */
+  void *input;          /* n_inputs values in SRAM; the application may use them as well */
   const char *board;    /* upper case, as in boards.ini */
   const char *build_id; /* 64 hex digits */
 } miniml_link_config;
@@ -24,7 +24,7 @@ typedef struct {
 typedef struct {
   miniml_link_config config;
   miniml_model model;
-  const int8_t *output;  /* of the layer that ran last */
+  const int8_t *output;  /* of the layer that ran last; floats are bytes here */
   uint8_t output_layer;  /* its number from 1 on; 0: nothing ran */
   bool collecting;       /* a '?' came, its line feed did not */
   bool greeted;          /* HELLO was said since the start */

@@ -7,7 +7,6 @@ It holds no arithmetic: rows become a Dataset (miniml.table), then `training.tra
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,19 +16,18 @@ from numpy.typing import NDArray
 from miniml import reference
 from miniml.adapters.export import export
 from miniml.calibration import calibrate
+from miniml.calibration_report import RangeReport, report_ranges
 from miniml.dataset import Dataset, Split
 from miniml.errors import CalibrationError, NotFittedError, NotQuantizedError
 from miniml.fixed_point import quantize_multiplier
 from miniml.float_model import FloatModel
-from miniml.model import DenseLayer, QuantizedModel
+from miniml.layer_attributes import is_layer_attribute, layer_attribute, layer_attributes
+from miniml.model import QuantizedModel
 from miniml.network_settings import network_settings
 from miniml.network_state import Fitted, NetworkState
 from miniml.quantization import activation_scales, quantize
 from miniml.table import Rows, read_features, read_rows
 from miniml.training import train
-
-# q_W1, i32_B1, requant_mult1, s_W1_list: the layer's number, from 1.
-_LAYER_ATTRIBUTE = re.compile(r"(q_W|i32_B|requant_mult|s_W)([1-9][0-9]*)(_list)?")
 
 
 class MiniNeuralNetwork:
@@ -58,7 +56,8 @@ class MiniNeuralNetwork:
                 "classification", "regression"), and by their names in docs/MODEL_TOML.md
                 `activation`, `output_activation`, `scaling` ("none"), `epochs` (500),
                 `learning_rate` (0.02), `seed` and every other key of [training] and
-                [quantization]. None is the default.
+                [quantization] but bias_correction. `per_channel` there only says what
+                `qat_epochs` train for. None is the default.
 
         Raises:
             SettingsError: an unknown name, a wrong type or range.
@@ -147,25 +146,15 @@ class MiniNeuralNetwork:
 
     def __getattr__(self, name: str) -> NDArray[Any]:
         """The arrays of one layer; see the class."""
-        found = _LAYER_ATTRIBUTE.fullmatch(name)
-        if found is None or (found[1] == "s_W") != bool(found[3]):
-            # Once more, so that a property's own error is what the caller sees.
-            return super().__getattribute__(name)  # type: ignore[no-any-return]
-        layers = self.quantized_model.layers
-        index = int(found[2]) - 1
-        if index >= len(layers):
-            raise AttributeError(f"{name}: {self.name} has {len(layers)} layers")
-        return _read_only(_layer_array(layers[index], found[1]))
+        if is_layer_attribute(name):
+            return layer_attribute(self.quantized_model, name)
+        # Once more, so that a property's own error is what the caller sees.
+        return super().__getattribute__(name)  # type: ignore[no-any-return]
 
     def __dir__(self) -> list[str]:
         """With the arrays of the layers, for completion."""
-        layers = self._state.quantized.layers if self._state.quantized else ()
-        arrays = [
-            name
-            for i in range(1, len(layers) + 1)
-            for name in (f"q_W{i}", f"i32_B{i}", f"requant_mult{i}", f"s_W{i}_list")
-        ]
-        return [*super().__dir__(), *arrays]
+        model = self._state.quantized
+        return [*super().__dir__(), *layer_attributes(len(model.layers) if model else 0)]
 
     def __repr__(self) -> str:
         """Such as <MiniNeuralNetwork xor_nn 2-4-1: fitted, int8 per_channel 1f0c53b2>."""
@@ -224,6 +213,23 @@ class MiniNeuralNetwork:
         ranges = calibrate(fitted.float_model, table, _every_row(table), fitted.settings)
         self._state = NetworkState(settings, dataclasses.replace(fitted, calibration=ranges))
         return self.act_scales
+
+    def report_ranges(self, dataset: Rows) -> tuple[RangeReport, ...]:
+        """How sure the ranges are that `calibrate` would find, and which rows set them.
+
+        Args:
+            dataset: rows with or without their labels.
+
+        Returns:
+            The input's report, then each layer's; rows count from 1.
+
+        Raises:
+            NotFittedError, EmptyDataError, ShapeError, DataError, CalibrationError: see
+            `calibrate`.
+        """
+        fitted = self._fitted("report_ranges")
+        table = read_features(dataset, self.n_inputs, self.n_outputs)
+        return report_ranges(fitted.float_model, table, _every_row(table), fitted.settings)
 
     def quantize(self, per_channel: bool = True) -> MiniNeuralNetwork:
         """Make the int8 model of the weights and the calibrated ranges.
@@ -326,20 +332,6 @@ class MiniNeuralNetwork:
 
     def _features(self, rows: Rows) -> NDArray[np.float64]:
         return read_features(rows, self.n_inputs, 0).features
-
-
-def _layer_array(layer: DenseLayer, kind: str) -> NDArray[Any]:
-    if kind == "q_W":
-        return layer.weights
-    if kind == "i32_B":
-        return layer.bias
-    return layer.real_multipliers if kind == "requant_mult" else layer.weight_scales
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def _task(table: Dataset) -> Any:

@@ -24,7 +24,7 @@ from miniml.table import Task
 
 # What one may set, and the section of model.toml that has its rule.
 # Bias correction needs the calibration rows when quantizing; a network keeps only the ranges.
-_LEFT_OUT = {"name", "task", "hidden", "train", "per_channel", "bias_correction"}
+_LEFT_OUT = {"name", "task", "hidden", "train", "bias_correction"}
 SECTION_OF = {
     "scaling": "data",
     **{

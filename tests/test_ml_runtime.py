@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from miniml import errors, reference
+from miniml.adapters.cmsis_nn.adapter import CMSISAdapter
 from miniml.ml_runtime import MiniNeuralNetwork
 
 XOR = [[0.0, 0.0, 0], [0.0, 1.0, 1], [1.0, 0.0, 1], [1.0, 1.0, 0]]
@@ -45,6 +46,10 @@ def test_the_guides_attributes_and_their_shapes(xor: MiniNeuralNetwork) -> None:
     assert xor.quantized is True
     with pytest.raises(AttributeError, match="2 layers"):
         _ = xor.q_W3
+    with pytest.raises(AttributeError, match="2 layers"):
+        _ = xor.i32_B0
+    with pytest.raises(AttributeError, match="no attribute 's_W1'"):
+        _ = xor.s_W1
     with pytest.raises(ValueError, match="read-only"):
         xor.q_W1[0, 0] = 1
 
@@ -83,6 +88,28 @@ def test_what_was_quantized_is_dropped_when_it_is_no_longer_true(xor: MiniNeural
     network.quantize().fit(XOR)
     assert not network.quantized
     assert xor.quantized  # the copy's life is its own
+
+
+def test_what_the_ranges_rest_on(xor: MiniNeuralNetwork) -> None:
+    reports = xor.report_ranges([*POINTS, [0.5, 2.0]])
+    assert [report.name for report in reports] == ["input", "layer 1", "layer 2"]
+    assert (reports[0].range, reports[0].rows[0]) == (2.0, 5)
+
+
+def test_every_setting_of_the_stages_reaches_them() -> None:
+    plain = MiniNeuralNetwork(2, 4, 1, **QUICK).fit(XOR).quantize().quantized_model
+    for name, value in (
+        ("qat_epochs", 20),
+        ("weight_limit", 0.25),
+        ("percentile", 80.0),
+        ("noise", 0.1),
+        ("nonnegative_input", True),
+    ):
+        settings: dict[str, Any] = {**QUICK, name: value}
+        other = MiniNeuralNetwork(2, 4, 1, **settings).fit(XOR).quantize()
+        assert other.quantized_model.model_id != plain.model_id, name
+    limited = MiniNeuralNetwork(2, 4, 1, weight_limit=0.25, **QUICK).fit(XOR).float_model
+    assert max(np.abs(layer.weights).max() for layer in limited.layers) <= 0.25
 
 
 def test_predictions_are_those_of_the_reference(xor: MiniNeuralNetwork) -> None:
@@ -245,6 +272,7 @@ def test_a_quantization_that_fails_leaves_the_network_as_it_was() -> None:
 )
 def test_multipliers_as_the_guide_writes_them(real: float, wanted: tuple[int, int]) -> None:
     assert MiniNeuralNetwork._quantize_multiplier(real) == wanted
+    assert CMSISAdapter._quantize_multiplier(real) == wanted
 
 
 @pytest.mark.parametrize("real", [-1.0, math.nan, math.inf, 2.0**31])

@@ -16,6 +16,7 @@ from miniml.adapters.c_text import check_name, render
 from miniml.adapters.cmsis_nn import self_test
 from miniml.atomic_file import write_atomically
 from miniml.errors import MiniMLError, NotQuantizedError
+from miniml.fixed_point import quantize_multiplier
 from miniml.model import GENERATOR_VERSION, DenseLayer, QuantizedModel
 
 
@@ -57,6 +58,15 @@ class CMSISAdapter:
                 "and that you may write"
             ) from error
         return text
+
+    @staticmethod
+    def _quantize_multiplier(real_multiplier: float) -> tuple[int, int]:
+        """The guide's Q31 significand and shift, safe for every number (miniml.fixed_point).
+
+        Raises:
+            MultiplierError: negative, NaN, infinite, or too large for a left shift of 30.
+        """
+        return quantize_multiplier(real_multiplier)
 
 
 def generate(model: QuantizedModel, source: str) -> str:

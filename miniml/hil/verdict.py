@@ -96,7 +96,7 @@ def judge(result: BoardResult, board: Board) -> None:
     for comparison in result.comparisons:
         if comparison.mismatches:
             reasons.append(
-                f"{comparison.mismatches} of {comparison.bytes_compared} bytes differ; "
+                f"{comparison.mismatches:,} of {comparison.bytes_compared:,} bytes differ; "
                 f"first: {comparison.first}"
             )
     assembly = result.cost is not None and result.cost.exact

@@ -10,7 +10,7 @@ from typing import Any
 from miniml.adapters.c_text import render
 from miniml.atomic_file import write_atomically
 from miniml.hil.report.junit import junit
-from miniml.hil.report.terminal import HEADINGS, cells, remarks
+from miniml.hil.report.terminal import HEADINGS, cells
 
 JSON_FILE, JUNIT_FILE, HTML_FILE = "report.json", "junit.xml", "report.html"
 
@@ -33,13 +33,7 @@ def write_reports(folder: Path, report: Mapping[str, Any], *, append: bool = Fal
         {"cells": cells(board), "verdict": board["verdict"], "board": board}
         for board in merged["boards"]
     ]
-    html = render(
-        "report.html.j2",
-        report=merged,
-        headings=HEADINGS,
-        rows=rows,
-        remarks=[line for line in remarks(merged["boards"]) if line],
-    )
+    html = render("report.html.j2", report=merged, headings=HEADINGS, rows=rows)
     write_atomically(page, html.encode())
     return page
 

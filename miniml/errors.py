@@ -23,6 +23,7 @@
     |  |- LockError              model.lock.json missing, damaged or stale
     |  `- BudgetError            too large, too slow or not accurate enough
     |     `- AccuracyLossError       quantization costs more than is allowed
+    |- ReportError           a report that can't be written
     |- NoBoardError          nothing to run on
     `- BoardError            the infrastructure: port, cable, loader, firmware
        |- PortError              in use, missing, vanished
@@ -142,6 +143,10 @@ class BudgetError(ModelError):
 
 class AccuracyLossError(BudgetError):
     """Quantization costs more accuracy than is allowed."""
+
+
+class ReportError(MiniMLError):
+    """A report that can't be written: no rights, no room."""
 
 
 class NoBoardError(MiniMLError):

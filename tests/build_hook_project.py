@@ -158,11 +158,3 @@ def make_project(folder: Path, shared: pytest.TempPathFactory) -> Project:
     rows = [f"{i % 7},{i % 5},{'left' if i % 7 < i % 5 else 'right'}" for i in range(60)]
     (project.model / f"{NAME}.csv").write_text("a,b,side\n" + "\n".join(rows) + "\n", "utf-8")
     return project
-
-
-def without_root_rights() -> list[str]:
-    """Words before a command that make file permissions count for root too."""
-    if os.geteuid() != 0:
-        return []
-    # The account stays, so that everything it owns can be read; it loses its exemption.
-    return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"]

@@ -17,8 +17,8 @@ from build_hook_project import (
     Project,
     Run,
     make_project,
-    without_root_rights,
 )
+from hardships import full_disk, without_root_rights
 
 
 @pytest.fixture
@@ -92,14 +92,15 @@ def test_broken_data_leaves_the_old_header_and_nothing_half_written(project: Pro
     assert (project.header().read_bytes(), project.lock.read_bytes()) == (header, lock)
 
 
-def test_model_too_large_is_refused_before_the_compiler(project: Project) -> None:
-    project.edit(f"firmware/models/{NAME}/model.toml", "hidden = [3]", "hidden = [3000]")
+@pytest.mark.parametrize(("hidden", "what", "room"), [(3000, "flash", 32256), (2050, "SRAM", 2048)])
+def test_model_too_large_is_refused_before_the_compiler(
+    project: Project, hidden: int, what: str, room: int
+) -> None:
+    project.edit(f"firmware/models/{NAME}/model.toml", "hidden = [3]", f"hidden = [{hidden}]")
     error = assert_refused(project, project.build("uno", code=1))
-    needs = int(
-        error.partition(f"{NAME} needs ")[2].partition(" bytes of flash")[0].replace(",", "")
-    )
-    assert needs > 32256
-    assert "uno has 32,256" in error
+    needs = error.partition(f"{NAME} needs ")[2].partition(f" bytes of {what}")[0]
+    assert int(needs.replace(",", "")) > room
+    assert f"uno has {room:,}" in error
     assert not (project.out("uno") / f"{NAME}_model.h").exists()
 
 
@@ -194,22 +195,6 @@ def test_no_write_permission(project: Project) -> None:
     project.out().chmod(0o555)
     run = project.pio("run", "-e", BOARD, code=1, wrap=without_root_rights())
     assert "miniml_build_id.h: can't be written (Permission denied)" in assert_refused(project, run)
-
-
-def full_disk(folder: Path) -> list[str]:
-    """Words before a command that give it hardly any space in `folder`.
-
-    A tiny disk of its own where the system lets us mount one, else a limit on files' size.
-    """
-    mount = 'mount -t tmpfs -o size=16k tmpfs "$0" && exec "$@"'
-    for unshare in (["unshare", "-m"], ["unshare", "-r", "-m"]):
-        words = [*unshare, "sh", "-c", mount, str(folder)]
-        try:
-            if subprocess.run([*words, "true"], check=False, capture_output=True).returncode == 0:
-                return words
-        except FileNotFoundError:
-            break
-    return ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh"]
 
 
 def test_full_disk(project: Project, tmp_path: Path) -> None:

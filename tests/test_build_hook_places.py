@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from build_hook_project import BOARD, NAME, Project, Run, make_project, without_root_rights
+from build_hook_project import BOARD, NAME, Project, Run, make_project
+from hardships import without_root_rights
 
 
 @pytest.fixture

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hardships import full_disk, without_root_rights
 
 from miniml.boards import load_boards
 from miniml.errors import NoBoardError, SilentBoardError
@@ -99,3 +103,25 @@ def test_a_tools_telling_line_is_found() -> None:
     missing = "*** [nobuild] Source `firmware.hex' not found, needed by target `nobuild'."
     assert telling_line([missing, *frame]) == missing
     assert telling_line(frame) == ""
+
+
+@pytest.mark.parametrize("hardship", ["rights", "room"])
+def test_a_report_that_can_not_be_written(tmp_path: Path, hardship: str) -> None:
+    wrap = full_disk(tmp_path)
+    if hardship == "rights":
+        tmp_path.chmod(0o555)
+        wrap = without_root_rights()
+    # Told before anything runs, and by one line.
+    words = ["run", "--board", "uno", "--simulated", "never"]
+    done = subprocess.run(
+        [*wrap, sys.executable, "-m", "miniml", *words],
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, "PLATFORMIO_WORKSPACE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1), done.stderr
+    assert "can't be written (" in done.stderr
+    assert str(tmp_path) in done.stderr

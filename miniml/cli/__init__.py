@@ -48,6 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"miniml: error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        # Those that a user can cause are MiniMLErrors; this is for what a machine does.
+        if arguments.debug:
+            traceback.print_exc()
+        print(f"miniml: error: {error}: check rights and room", file=sys.stderr)
+        return MiniMLError.exit_code
     except KeyboardInterrupt:
         print("miniml: interrupted", file=sys.stderr)
         return 130

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from miniml.adapters.c_text import render
 from miniml.atomic_file import write_atomically
+from miniml.errors import ReportError
 from miniml.hil.report.junit import junit
 from miniml.hil.report.terminal import HEADINGS, cells
 
 JSON_FILE, JUNIT_FILE, HTML_FILE = "report.json", "junit.xml", "report.html"
+LEAST_ROOM = 65536
 
 
 def write_reports(folder: Path, report: Mapping[str, Any], *, append: bool = False) -> Path:
@@ -22,20 +25,43 @@ def write_reports(folder: Path, report: Mapping[str, Any], *, append: bool = Fal
         folder: made if it is missing.
         report: as `content` makes it.
         append: keep the boards of the report that is there, replaced where they ran again.
+
+    Raises:
+        ReportError: no rights, no room; no file is half-written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     merged = _merged(folder / JSON_FILE, report) if append else report
     text = json.dumps(merged, indent=1, ensure_ascii=False) + "\n"
-    page = folder / HTML_FILE
-    write_atomically(folder / JSON_FILE, text.encode())
-    write_atomically(folder / JUNIT_FILE, junit(merged))
     rows = [
         {"cells": cells(board), "verdict": board["verdict"], "board": board}
         for board in merged["boards"]
     ]
     html = render("report.html.j2", report=merged, headings=HEADINGS, rows=rows)
-    write_atomically(page, html.encode())
-    return page
+    files = {JSON_FILE: text.encode(), JUNIT_FILE: junit(merged), HTML_FILE: html.encode()}
+    make_report_folder(folder)
+    for name, content in files.items():
+        try:
+            write_atomically(folder / name, content)
+        except OSError as error:
+            raise _not_written(folder / name, error) from error
+    return folder / HTML_FILE
+
+
+def make_report_folder(folder: Path) -> None:
+    """Makes the folder, or says that nothing could be written there.
+
+    Raises:
+        ReportError: names it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(LEAST_ROOM))
+    except OSError as error:
+        raise _not_written(folder, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> ReportError:
+    return ReportError(f"{path}: can't be written ({error.strerror}): check rights and room")
 
 
 def _merged(file: Path, report: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,0 +1,182 @@
+"""miniml generate and cost as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hardships import full_disk, without_root_rights
+
+from miniml.boards import load_boards
+from miniml.cli import main
+from miniml.cost import foretell
+from miniml.generation import board_files
+from miniml.kernels.choice import kernels_for
+from miniml.pipeline import prepare
+
+ROOT = Path(__file__).resolve().parent.parent
+TOML = '[model]\nname = "two"\nhidden = [4]\n[training]\nepochs = 3\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(ROOT)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.toml").write_text(TOML, encoding="utf-8")
+    rows = "".join(f"{i % 7},{i % 5},{'yes' if i % 7 > 3 else 'no'}\n" for i in range(60))
+    (folder / "data.csv").write_text(f"a,b,label\n{rows}", encoding="utf-8")
+    return folder
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    code = main([str(word) for word in words])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """The one line of a command that the user got wrong."""
+    code, out, err = run(capsys, *words)
+    assert (code, out, err.count("\n")) == (2, "", 1), (out, err)
+    return err
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_generate_writes_the_header_and_the_same_one_again(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "folder"
+    code, said, _ = run(capsys, "generate", folder, "--out", out)
+    assert (code, said) == (0, f"wrote {out / 'two_model.h'}\n")
+    first = files_in(out)
+    assert list(first) == ["two_model.h"]
+    assert b"two_predict" in first["two_model.h"]
+    assert run(capsys, "generate", folder, "--out", out)[0] == 0
+    assert files_in(out) == first
+
+
+def test_generate_for_a_board_writes_what_the_hook_writes(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run(capsys, "generate", folder, "--out", out, "--board", "pico")[0] == 0
+    prepared, board = prepare(folder, train="frozen"), load_boards(ROOT)["pico"]
+    kernels = kernels_for(prepared.model, board, prepared.settings.code)
+    expected = board_files(prepared, board, kernels)
+    assert files_in(out) == {name: text.encode() for name, text in sorted(expected.items())}
+    assert b'"pico"' in files_in(out)["miniml_firmware.h"].lower()
+
+
+def test_generate_refuses_and_writes_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ("generate", folder, "--out", out)
+    assert "did you mean 'pico'" in refused(capsys, *words, "--board", "picoo")
+    assert "--explain needs --board" in refused(capsys, *words, "--explain")
+    frozen = refused(capsys, "generate", folder.parent / "none", "--out", out)
+    assert "model.toml: not found" in frozen
+    with pytest.raises(SystemExit) as caught:
+        main(["generate", str(folder), "--mode", "int4"])
+    assert caught.value.code == 2
+    assert "int8" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("hardship", ["rights", "room"])
+def test_generate_where_nothing_can_be_written(
+    folder: Path, tmp_path: Path, hardship: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide = (folder / "model.toml").read_text().replace("hidden = [4]", "hidden = [2000]")
+    (folder / "model.toml").write_text(wide, encoding="utf-8")
+    assert run(capsys, "train", folder)[0] == 0
+    out = tmp_path / "out"
+    out.mkdir()
+    wrap = full_disk(out)
+    if hardship == "rights":
+        out.chmod(0o555)
+        wrap = without_root_rights()
+    done = subprocess.run(
+        [*wrap, sys.executable, "-m", "miniml", "generate", str(folder), "--out", str(out)],
+        cwd=ROOT,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1), done.stderr
+    assert "two_model.h: can't be written" in done.stderr
+    assert "check rights and room" in done.stderr
+    assert list(out.iterdir()) == []
+
+
+def costs(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:
+    code, out, _ = run(capsys, "cost", *words, "--json")
+    assert code == 0
+    content = json.loads(out)
+    assert isinstance(content, dict)
+    return content
+
+
+def test_cost_foretells_every_board(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "train", folder)
+    content = costs(capsys, folder)
+    prepared, boards = prepare(folder, train="frozen"), load_boards(ROOT)
+    assert content["model"] == {
+        "name": "two",
+        "model_id": prepared.model.model_id,
+        "macs": prepared.model.macs,
+    }
+    assert {board["name"] for board in content["boards"]} == set(boards)
+    inputs = prepared.test_vectors().inputs
+    for entry in content["boards"]:
+        board = boards[entry["name"]]
+        kernels = kernels_for(prepared.model, board, prepared.settings.code)
+        cost = foretell(prepared.model, board, entry["toolchain"], inputs, kernels)
+        assert (entry["flash"], entry["sram"]) == (cost.flash, cost.sram)
+        assert entry["cycles"] == cost.cycles is not None
+        assert entry["cycles"] <= entry["cycles_max"]
+        assert sum(layer["macs"] for layer in entry["layers"]) == prepared.model.macs
+
+
+def test_cost_says_where_nothing_is_foretold(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (folder, "--board", "uno", "--toolchain", "avr-gcc-99 -O9")
+    (board,) = costs(capsys, *words)["boards"]
+    assert (board["cycles"], board["flash"] > 0) == (None, True)
+    code, out, _ = run(capsys, "cost", *words)
+    assert code == 0
+    assert "cycles not foretold: avr-gcc-99 -O9 is not calibrated" in out
+
+
+def test_cost_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "cost", folder, "--board", "uno")
+    assert code == 0
+    assert "two 2-4-2, 16 MACs, int8" in out
+    assert "uno: Arduino Uno (ATmega328P)" in out
+    assert "of 32,256 B with the kernel" in out
+    assert "of 2,048 B" in out
+    assert " ms at 16 MHz" in out
+    assert "did you mean 'uno'" in refused(capsys, "cost", folder, "--board", "unoo")
+
+
+@pytest.mark.parametrize("command", ["generate", "cost"])
+def test_help_says_what_it_does(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert "MODEL_DIR" in out
+    assert "boards.ini" in out

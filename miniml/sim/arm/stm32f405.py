@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from miniml.sim.arm import bit_band
+from miniml.sim.arm.bit_band import BitBandBus
 from miniml.sim.arm.board import Board, Power
 from miniml.sim.arm.clock import Clock
 from miniml.sim.arm.core import FIRST_INTERRUPT
@@ -125,8 +127,8 @@ class Stm32f405(Board):
         self.machine = Machine(
             "cortex-m4",
             [self.flash, self.sram, self.ccm, system],
-            _RccWatch(PeripheralBus(peripherals, 0x400), self),
-            [(0x4000_0000, 0x8_0000), (0x5000_0000, 0x6_1000)],
+            BitBandBus(_RccWatch(PeripheralBus(peripherals, 0x400), self), self.sram),
+            [(0x4000_0000, 0x8_0000), (0x5000_0000, 0x6_1000), *bit_band.WINDOWS],
         )
 
     def boot(self) -> None:

@@ -111,7 +111,7 @@ def test_four_environments_train_once_also_at_the_same_time(project: Project) ->
         )
         for env in ("uno", "pico")
     ]
-    outputs = [process.communicate(timeout=120)[0] for process in running]
+    outputs = [process.communicate(timeout=500)[0] for process in running]
     for process, output in zip(running, outputs, strict=True):
         assert process.returncode == 0, output
     assert sum(output.count(" trained, ") for output in outputs) == 1

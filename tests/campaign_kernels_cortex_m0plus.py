@@ -26,7 +26,7 @@ BATCH = 50
 # Every fourth net by methods of its own, or in SRAM: each is the fastest in some place.
 OPTIONS = (
     KernelOptions(),
-    KernelOptions(),
+    KernelOptions(methods=("SWAR",)),
     KernelOptions(methods=()),
     KernelOptions(placement="sram"),
 )

@@ -18,7 +18,12 @@ from miniml.kernels.cortex_m0plus import plan
 from miniml.kernels.program import KernelOptions, Placement
 from miniml.model import QuantizedModel
 
-EXACT = KernelOptions(methods=())
+METHODS = {
+    "fastest": KernelOptions(),
+    "SWAR": KernelOptions(methods=("SWAR",)),
+    "exact": KernelOptions(methods=()),
+}
+every_method = pytest.mark.parametrize("options", METHODS.values(), ids=METHODS)
 
 
 def random_models(count: int, seed: int) -> list[QuantizedModel]:
@@ -41,13 +46,13 @@ def test_a_sample_of_the_campaign(tmp_path: Path) -> None:
     assert differences(batch(0, 25), tmp_path) == []
 
 
-@pytest.mark.parametrize("options", [KernelOptions(), EXACT], ids=["fastest", "exact"])
+@every_method
 def test_random_models(tmp_path: Path, options: KernelOptions) -> None:
     cases = [case(m, sample_inputs(m, 3, 6), options) for m in random_models(20, 1)]
     assert differences(cases, tmp_path) == []
 
 
-@pytest.mark.parametrize("options", [KernelOptions(), EXACT], ids=["fastest", "exact"])
+@every_method
 def test_models_whose_outputs_fill_their_range(tmp_path: Path, options: KernelOptions) -> None:
     cases = [case(m, sample_inputs(m, 5, 8), options) for m in sample_models(5, 10)]
     assert differences(cases, tmp_path) == []
@@ -66,11 +71,35 @@ def test_sizes_are_the_linkers(tmp_path: Path, placement: Placement) -> None:
     assert differences([item], tmp_path) == []
 
 
-@pytest.mark.parametrize("options", [KernelOptions(), EXACT], ids=["fastest", "exact"])
+@every_method
 def test_the_callers_registers_and_any_address(tmp_path: Path, options: KernelOptions) -> None:
     net = benchmark_net("N3", 1, signed=True, rows=1)
     for shift in (0, 1, 2, 3):
         assert registers_lost(case(net.model, net.inputs, options), tmp_path, shift=shift) == 0
+
+
+def test_less_flash_costs_cycles_and_no_byte(tmp_path: Path) -> None:
+    net = benchmark_net("N4", 1, signed=True, rows=3)
+    cases, slowest = [], 0
+    for flash in (None, 11_000, 9_000, 6_000, 4_500):
+        model = dataclasses.replace(net.model, name=f"within_{flash}")
+        cases.append(case(model, net.inputs, KernelOptions(flash_bytes=flash)))
+        program = cases[-1].program
+        assert flash is None or program.flash <= flash
+        assert program.worst_cycles >= slowest
+        slowest = program.worst_cycles
+    smallest = plan(net.model, KernelOptions(optimize="flash"))
+    assert smallest.flash <= min(one.program.flash for one in cases)
+    assert differences(cases, tmp_path) == []
+
+
+def test_every_row_says_what_was_proved() -> None:
+    net = benchmark_net("N3", 1, signed=True)
+    fastest = plan(net.model, KernelOptions())
+    rows = [row for layer in fastest.layers for row in layer.rows]
+    assert len(rows) == sum(layer.n_outputs for layer in net.model.layers)
+    assert {row.requantize for row in rows} == {"fast, above", "fast, magnitude"}
+    assert all("bits; " in row.proof and "< 2^32" in row.proof for row in rows)
 
 
 def test_a_budget_that_nothing_meets() -> None:

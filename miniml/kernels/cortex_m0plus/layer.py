@@ -12,6 +12,8 @@ from miniml.kernels.cortex_m0plus.packed_sums import Packing, Place, plan_packin
 from miniml.kernels.cortex_m0plus.requantize import row_thresholds
 from miniml.kernels.cortex_m0plus.row_code import Outputs
 from miniml.kernels.cortex_m0plus.row_method import PackedRow, packed_row
+from miniml.kernels.cortex_m0plus.swar import SwarRoutines
+from miniml.kernels.cortex_m0plus.swar_rows import SwarRow, swar_row, write_swar
 from miniml.kernels.program import RowPlan
 from miniml.model import DenseLayer
 
@@ -25,11 +27,13 @@ class LayerChoice:
     Attributes:
         packing: rows by packed sums.
         fixed: rows that give one output whatever the input.
+        swar: rows by SWAR.
         loop: rows by the exact portable loop.
     """
 
     packing: Packing | None
     fixed: tuple[PackedRow, ...]
+    swar: tuple[SwarRow, ...]
     loop: tuple[int, ...]
 
     @property
@@ -42,6 +46,11 @@ class LayerChoice:
         """Rows by packed sums."""
         return [] if self.packing is None else list(self.packing.rows.values())
 
+    @property
+    def fast_rows(self) -> list[PackedRow]:
+        """Rows with a requantization of their own."""
+        return self.packed + [item.row for item in self.swar]
+
     def plans(self, bounds: LayerBounds) -> tuple[RowPlan, ...]:
         """What was chosen, in the order of the rows."""
         found = {row: _loop_plan(bounds, row) for row in self.loop}
@@ -51,6 +60,8 @@ class LayerChoice:
         for row in self.packed:
             assert self.packing is not None
             found[row.row] = _packed_plan(self.packing, row)
+        for item in self.swar:
+            found[item.row.row] = _swar_plan(item)
         return tuple(found[row] for row in sorted(found))
 
 
@@ -67,26 +78,52 @@ def _packed_plan(packing: Packing, row: PackedRow) -> RowPlan:
     return RowPlan(method, f"fast, {row.fast.form}", f"{span}; {row.fast.proof}")
 
 
-def fastest(layer: DenseLayer, bounds: LayerBounds) -> LayerChoice:
-    """Packed sums for all rows."""
+def _swar_plan(item: SwarRow) -> RowPlan:
+    assert item.row.fast is not None
+    alone = f"; {len(item.rests)} products on their own" if item.rests else ""
+    span = f"every window of four columns fits 16 bits{alone}"
+    return RowPlan("SWAR", f"fast, {item.row.fast.form}", f"{span}; {item.row.fast.proof}")
+
+
+def layer_rows(layer: DenseLayer, bounds: LayerBounds) -> list[PackedRow]:
+    """All rows with their requantization."""
     thresholds = row_thresholds(layer, bounds)
-    rows = [packed_row(layer, bounds, row, t) for row, t in enumerate(thresholds)]
-    packed = [row for row in rows if not row.constant]
-    fixed = tuple(row for row in rows if row.constant)
-    return LayerChoice(plan_packing(packed) if packed else None, fixed, ())
+    return [packed_row(layer, bounds, row, found) for row, found in enumerate(thresholds)]
 
 
-def portable(layer: DenseLayer) -> LayerChoice:
-    """The exact loop for all rows."""
-    return LayerChoice(None, (), tuple(range(layer.n_outputs)))
+def choose(
+    layer: DenseLayer, bounds: LayerBounds, rows: list[PackedRow], packed: int, swar: int
+) -> LayerChoice:
+    """The first rows by packed sums, the next by SWAR, the others by the loop.
+
+    Args:
+        layer: of the rows.
+        bounds: of the layer.
+        rows: of `layer_rows`.
+        packed, swar: how many; rows that give one output only are not counted, and a row that
+            SWAR can't serve goes to the loop.
+    """
+    varying = [row for row in rows if not row.constant]
+    candidates = [(row, swar_row(layer, bounds, row)) for row in varying[packed : packed + swar]]
+    loop = [row.row for row, found in candidates if found is None]
+    return LayerChoice(
+        packing=plan_packing(varying[:packed]) if varying[:packed] else None,
+        fixed=tuple(row for row in rows if row.constant),
+        swar=tuple(found for _, found in candidates if found is not None),
+        loop=(*loop, *(row.row for row in varying[packed + swar :])),
+    )
 
 
-def write_rows(place: Place, choice: LayerChoice, frame: Frame) -> tuple[RowPaths, ...]:
+def write_rows(
+    place: Place, choice: LayerChoice, frame: Frame, swar: SwarRoutines
+) -> tuple[RowPaths, ...]:
     """All rows of the layer; the paths of those whose cycles depend on the data."""
     place = replace(place, cleared=_worth_clearing(place, choice))
     if place.cleared:
         _clear_outputs(place)
     paths = () if choice.packing is None else tuple(write_packing(place, choice.packing))
+    if choice.swar:
+        paths += tuple(write_swar(place, frame, swar, list(choice.swar)))
     if choice.fixed:
         _write_fixed(place, choice.fixed)
     if choice.loop:
@@ -103,7 +140,7 @@ def _worth_clearing(place: Place, choice: LayerChoice) -> bool:
     zero = Outputs(place.code, place.outputs, place.table, place.layer.table).final
     return any(
         row.fast is not None and row.fast.form == "above" and zero(row.fast.y_low) == 0
-        for row in choice.packed
+        for row in choice.fast_rows
     )
 
 

@@ -170,13 +170,14 @@ class _Decoder:
         keep_in = None
         if item is self.words[number].incoming and number and self.words[number - 1].mixed:
             keep_in = SUMS[number]  # its word is in R1: the register is free
-        code = RowCode(self.code, self.outputs, row, self.packing.keeping[item.row], item)
+        code = RowCode(self.code, self.outputs, row)
         if row.fast is None:
             slot = FIRST_FREE_SLOT + 4 * (SCRATCH_WORDS + len(self.exact_rows))
             self.exact_rows.append(item.row)
-            code.write_exact(keep_in, slot)
+            code.write_exact(item, keep_in, slot)
         else:
-            self.paths.append(code.write(keep_in, self.place.cleared))
+            keeping = self.packing.keeping[item.row]
+            self.paths.append(code.write_packed(keeping, item, keep_in, self.place.cleared))
 
     def _finish_exact(self) -> None:
         code, layer = self.code, self.place.layer

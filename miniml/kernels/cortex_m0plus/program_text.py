@@ -16,6 +16,7 @@ from miniml.kernels.cortex_m0plus.inputs import (
 from miniml.kernels.cortex_m0plus.layer import LayerChoice, write_rows
 from miniml.kernels.cortex_m0plus.packed_sums import Place
 from miniml.kernels.cortex_m0plus.sums import SumRoutines
+from miniml.kernels.cortex_m0plus.swar import SwarRoutines, area_bytes
 from miniml.kernels.program import KernelProgram, LayerPlan, Placement
 from miniml.model import QuantizedModel
 
@@ -45,11 +46,18 @@ class Writer:
         self.frame = Frame(scratch_words=scratch, input_words=words)
         self.code, self.data, self.routines = Code(), Code(), Code()
         self.sums = SumRoutines(self.frame)
+        self.swar = SwarRoutines()
         self.layers: list[LayerCycles] = []
         self.plans: list[LayerPlan] = []
         self.exact: ExactCycles | None = None
         if any(one.needs_exact for one in choices):
             self.exact = exact_routines(self.routines)
+
+    @property
+    def swar_area(self) -> int:
+        """Most bytes of stack that a layer's SWAR operands take."""
+        layers = zip(self.model.layers, self.choices, strict=True)
+        return max((area_bytes(layer.n_inputs) for layer, one in layers if one.swar), default=0)
 
     @property
     def outputs(self) -> str:
@@ -73,6 +81,7 @@ def write_program(
         _write_layer(writer, number)
     call += _leave(writer)
     writer.sums.write(writer.routines)
+    writer.swar.write(writer.routines)
     return _finish(writer, call)
 
 
@@ -131,7 +140,7 @@ def _write_layer(writer: Writer, number: int) -> None:
             code, writer.data, writer.sums, layer, bounds, writer.outputs,
             writer.table(number), False, writer.exact,
         ),
-        choice, writer.frame,
+        choice, writer.frame, writer.swar,
     )  # fmt: skip
     cycles = LayerCycles(code.cycles - before, paths)
     writer.layers.append(cycles)
@@ -182,7 +191,7 @@ def _finish(writer: Writer, call: int) -> KernelProgram:
         assembly=header + "\n".join(lines) + "\n",
         flash=flash,
         sram=sram + moved,
-        stack=writer.frame.size + _SAVED,
+        stack=writer.frame.size + _SAVED + writer.swar_area,
         layers=tuple(writer.plans),
         cycles=cycles,
         worst_cycles=call + sum(worst),

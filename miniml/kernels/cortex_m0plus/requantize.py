@@ -124,20 +124,37 @@ def _magnitude(
     steps = np.concatenate([values[above], 1 - values[~above]])
     if bool((at < 1).any()):
         return None
-    limit = int(layer.activation_max)
-    largest = max(int(bounds.high[row]), -int(bounds.low[row]))
-    found = _line((at, steps), (at - 1, steps), largest, slope, limit)
+    low, high = int(bounds.low[row]), int(bounds.high[row])
+    ends = [
+        (u, abs(y)) for u, y in ((-low, int(bounds.y_low[row])), (high, int(values[-1]))) if u > 0
+    ]
+    nearest = [(-high, abs(int(values[-1])))] if high < 0 else []
+    nearest += [(low, int(bounds.y_low[row]))] if low > 0 else []
+    reached = _with_points((at, steps), nearest)
+    # Each side ends at its own largest accumulator: no step more may begin before it.
+    most = int(steps.max())
+    below = _with_points((at - 1, steps), [(u, k + 1) for u, k in ends if k < most])
+    found = _line(reached, below, max(high, -low), slope)
     if found is None:
         return None
     return replace(found, form="magnitude", tested=len(thresholds))
 
 
+def _with_points(
+    pairs: tuple[Int64Array, Int64Array], points: list[tuple[int, int]]
+) -> tuple[Int64Array, Int64Array]:
+    return (
+        np.concatenate([pairs[0], np.array([u for u, _ in points], np.int64)]),
+        np.concatenate([pairs[1], np.array([k for _, k in points], np.int64)]),
+    )
+
+
 def _line(
     reached: tuple[Int64Array, Int64Array], below: tuple[Int64Array, Int64Array],
-    largest: int, slope: float, limit: int | None = None,
+    largest: int, slope: float,
 ) -> FastRequantize | None:  # fmt: skip
     """f with f(u) >= k for each (u, k) of `reached`, f(u) < k for each of `below`."""
-    most_steps = int(reached[1].max()) if limit is None else limit
+    most_steps = int(reached[1].max())
     cut: int | None = max(int(reached[0].max()).bit_length(), 1)
     assert cut is not None
     if largest < 1 << cut:

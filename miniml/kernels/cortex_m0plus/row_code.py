@@ -6,6 +6,8 @@ the output, R6 the sign of a "magnitude" row; R5 is free.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from miniml.kernels.cortex_m0plus.cycles import RowPaths
 from miniml.kernels.cortex_m0plus.emit import Code
 from miniml.kernels.cortex_m0plus.packing import WORD_BITS, Field
@@ -49,8 +51,7 @@ class Outputs:
 
     def begin_row(self, row: int) -> int:
         """Makes R7 and R0 reach the row; the offset of its output from R7."""
-        if self._stubs and self.code.bytes + _ROW_BYTES - self._first_branch > _BRANCH_BYTES:
-            self.flush()
+        self.before(_ROW_BYTES)
         if len(self._constants) + _MOST_CONSTANTS - self._window > _WINDOW:
             step = len(self._constants) - self._window
             self.code.op(f"adds r0, #{4 * step}")
@@ -63,6 +64,11 @@ class Outputs:
             self.code.op(f"{'adds' if step > 0 else 'subs'} r7, #{abs(step)}")
             self._base += step
         return row - self._base
+
+    def before(self, size: int) -> None:
+        """So many bytes come next: rare ways that would be out of reach are written first."""
+        if self._stubs and self.code.bytes + size - self._first_branch > _BRANCH_BYTES:
+            self.flush()
 
     def stub(self, value: int, target: str) -> str:
         """The label of a rare way: R4 becomes a value, then on at the target."""
@@ -102,26 +108,41 @@ _STUB_CYCLES = 3  # MOVS and B
 class RowCode:
     """One row of a group."""
 
-    def __init__(
-        self, code: Code, outputs: Outputs, row: PackedRow, keeping: Keeping, item: Field
-    ) -> None:
+    def __init__(self, code: Code, outputs: Outputs, row: PackedRow) -> None:
         """Nothing is written yet."""
-        self.code, self.outputs = code, outputs
-        self.row, self.keeping, self.item = row, keeping, item
+        self.code, self.outputs, self.row = code, outputs, row
         self.low_end = 0  # cycles up to where a row below its first threshold leaves
 
-    def write(self, keep_in: str | None, cleared: bool) -> RowPaths:
-        """The row by its fast requantization.
+    def write_packed(
+        self, keeping: Keeping, item: Field, keep_in: str | None, cleared: bool
+    ) -> RowPaths:
+        """The row from packed sums by its fast requantization.
 
         Args:
+            keeping: how v is kept.
+            item: where.
             keep_in: a register that is to get v.
             cleared: the output is 0 already.
         """
+        self.keeping, self.item = keeping, item
+        note = f"row {self.row.row}: {item.bits} bits"
+        return self._write(lambda low_label: self._value(keep_in, low_label), note, cleared)
+
+    def write_plain(self, register: str, cleared: bool) -> RowPaths:
+        """The same from a register that holds the accumulator less the first threshold."""
+
+        def value(low_label: str) -> None:
+            self.code.op(f"mov r3, {register}")
+            self._signed(low_label)
+
+        return self._write(value, f"row {self.row.row}", cleared)
+
+    def _write(self, value: Callable[[str], None], note: str, cleared: bool) -> RowPaths:
         fast = self.row.fast
         assert fast is not None
         code = self.code
         offset = self.outputs.begin_row(self.row.row)
-        code.note(f"row {self.row.row}: {self.item.bits} bits")
+        code.note(note)
         store, after = code.new_label("store"), code.new_label("next")
         y_low = self.outputs.final(fast.y_low)
         skipped = cleared and y_low == 0
@@ -129,7 +150,7 @@ class RowCode:
         if fast.form == "above" and not skipped:
             low_label = self.outputs.stub(y_low, store)
         before = code.cycles
-        self._value(keep_in, low_label)
+        value(low_label)
         cut_end = sign_end = top_end = 0
         sign = code.new_label("sign")
         if fast.form == "above":
@@ -166,8 +187,18 @@ class RowCode:
         costs["low"] = self.low_end - before + (1 if skipped else rest)
         return _paths(self.row, costs)
 
-    def write_exact(self, keep_in: str | None, slot: int) -> None:
-        """The accumulator into a slot of the frame."""
+    def _signed(self, low_label: str) -> None:
+        fast, code = self.row.fast, self.code
+        assert fast is not None
+        if fast.form == "above":
+            code.ops("cmp r3, #0", f"blt {low_label}")
+            self.low_end = code.cycles
+        else:
+            code.ops("asrs r6, r3, #31", "eors r3, r6", "subs r3, r3, r6")
+
+    def write_exact(self, item: Field, keep_in: str | None, slot: int) -> None:
+        """The accumulator from packed sums into a slot of the frame."""
+        self.item = item
         self.outputs.begin_row(self.row.row)
         self.code.note(f"row {self.row.row}: {self.item.bits} bits, exact")
         self._whole_value()

@@ -1,0 +1,105 @@
+"""Rows by SWAR: operands once a layer, then passes of up to six rows, each to its output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from miniml.kernels.cortex_m0plus.bounds import LayerBounds
+from miniml.kernels.cortex_m0plus.cycles import RowPaths
+from miniml.kernels.cortex_m0plus.inputs import Frame
+from miniml.kernels.cortex_m0plus.packed_sums import Place
+from miniml.kernels.cortex_m0plus.row_code import Outputs, RowCode
+from miniml.kernels.cortex_m0plus.row_method import PackedRow
+from miniml.kernels.cortex_m0plus.sums import SUMS
+from miniml.kernels.cortex_m0plus.swar import (
+    ROWS,
+    Rest,
+    SwarRoutines,
+    area_bytes,
+    fit_row,
+    release,
+    window_words,
+)
+from miniml.model import DenseLayer
+
+_REACH = 32  # bytes that LDRB reaches
+_REST_BYTES = 20  # of a product on its own, as long as the inputs are near
+
+
+@dataclass(frozen=True)
+class SwarRow:
+    """A row whose windows fit 16 bits, and what it adds on its own."""
+
+    row: PackedRow
+    weights: list[int]
+    rests: list[Rest]
+
+
+def swar_row(layer: DenseLayer, bounds: LayerBounds, row: PackedRow) -> SwarRow | None:
+    """None: the row needs the exact requantization, or more than 31 bits."""
+    if row.fast is None or row.high - row.low >= 1 << 31:
+        return None
+    return SwarRow(row, *fit_row(layer, bounds, row.row))
+
+
+def write_swar(
+    place: Place, frame: Frame, routines: SwarRoutines, rows: list[SwarRow]
+) -> list[RowPaths]:
+    """All rows given; R0 is and stays the stream."""
+    columns, offset = place.layer.n_inputs, place.bounds.x_offset
+    routines.prepare(place.code, columns, offset, frame.inputs_at(columns))
+    passes = -(-len(rows) // ROWS)
+    paths = []
+    for number in range(passes):
+        part = rows[number * len(rows) // passes : (number + 1) * len(rows) // passes]
+        paths += _write_pass(place, frame, routines, part)
+    release(place.code, columns)
+    return paths
+
+
+def _write_pass(
+    place: Place, frame: Frame, routines: SwarRoutines, rows: list[SwarRow]
+) -> list[RowPaths]:
+    code, layer = place.code, place.layer
+    offset, columns = place.bounds.x_offset, layer.n_inputs
+    listed = ", ".join(str(item.row.row) for item in rows)
+    code.note(f"rows {listed}: SWAR")
+    entry = routines.call(code, len(rows), columns)
+    first: list[int | str] = [_first(layer, item, offset) for item in rows]
+    place.data.words([*first, f"{entry} + 1"], f"rows {listed}: first sums, entry")
+    place.data.words(list(window_words([item.weights for item in rows])), "windows")
+    inputs = area_bytes(columns) + frame.inputs_at(columns)
+    outputs = Outputs(code, place.outputs, place.table, layer.table)
+    paths = []
+    for number, item in enumerate(rows):
+        outputs.before((_REST_BYTES + inputs // 100) * len(item.rests))
+        _add_rests(place, item, inputs, SUMS[number])
+        paths.append(RowCode(code, outputs, item.row).write_plain(SUMS[number], place.cleared))
+    outputs.finish(place.data)
+    return paths
+
+
+def _first(layer: DenseLayer, item: SwarRow, offset: int) -> int:
+    assert item.row.fast is not None
+    # The rests meet inputs with their offset.
+    extra = offset * sum(rest.weight for rest in item.rests)
+    return int(layer.bias[item.row.row]) - item.row.fast.first - extra
+
+
+def _add_rests(place: Place, item: SwarRow, inputs: int, total: str) -> None:
+    code = place.code
+    base: int | None = None
+    for rest in sorted(item.rests, key=lambda rest: rest.column):
+        at = inputs + rest.column
+        if base is None or at - base >= _REACH:
+            base = min(at & ~3, 1020)
+            code.op(f"add r5, sp, #{base}", f"row {item.row.row}: what its windows lack")
+            while at - base >= _REACH:
+                step = min(at - base, 255)
+                code.op(f"adds r5, #{step}")
+                base += step
+        code.op(f"ldrb r4, [r5, #{at - base}]")
+        code.ops(f"movs r3, #{abs(rest.weight)}", "muls r4, r3, r4")
+        if rest.weight < 0:
+            code.op("rsbs r4, r4, #0")
+        code.op(f"add {total}, r4")

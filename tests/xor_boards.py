@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+import cmsis_nn_library
 import numpy as np
 from numpy.typing import NDArray
 
-from miniml import reference
+from miniml import reference, reference_float
 from miniml.cost.benchmark import TARGETS, ModelCode, build
-from miniml.ml_manager import MODE_OF_CORE, available
+from miniml.float_net import is_float_mode, make_float_net
 from miniml.ml_runtime import MiniNeuralNetwork
 from miniml.sim.arm.core import Stop
 from miniml.sim.arm.machine import CoreName, Machine
@@ -25,6 +26,15 @@ EXAMPLES = {
     1: {"epochs": 2000, "learning_rate": 0.1, "scaling": "minmax"},
     2: {},
 }
+# What export_to_c picks for the boards of a core, then what else one may ask for.
+RUNS = (
+    ("avr", "int8"),
+    ("cortex-m4", "cmsis_nn"),
+    ("cortex-m0plus", "int8"),
+    ("avr", "avr_hybrid"),
+    ("cortex-m4", "int8"),
+    ("cortex-m0plus", "avr_hybrid"),
+)
 # As many as the ATmega328P's flash holds.
 MODELS_A_PROGRAM = 20
 
@@ -76,24 +86,31 @@ def network(example: int, seed: int) -> MiniNeuralNetwork:
     return MiniNeuralNetwork(2, 4, 1, **settings).fit(XOR).quantize()
 
 
-def answers(network: MiniNeuralNetwork) -> NDArray[np.float32]:
-    """What the reference says a device returns for the four rows, (4,)."""
-    model = network.quantized_model
-    inputs = reference.quantize_inputs(model, np.array(POINTS, np.float32))
+def answers(network: MiniNeuralNetwork, mode: str) -> NDArray[np.float32]:
+    """What the mode's reference says a device returns for the four rows, (4,)."""
+    model, points = network.quantized_model, np.array(POINTS, np.float32)
+    if is_float_mode(mode):
+        net = make_float_net(model, network.float_model, mode)
+        return reference_float.run_layers(net, points)[-1][:, 0]
+    inputs = reference.quantize_inputs(model, points)
     return reference.dequantize(model, reference.run_layers(model, inputs)[-1])[:, 0]
 
 
-def run_core(core: str, networks: Sequence[MiniNeuralNetwork], folder: Path) -> NDArray[np.float32]:
-    """What a simulated core returns, (networks, 4), in the mode that its boards get."""
-    mode = available(MODE_OF_CORE[core])
+def run_core(
+    core: str, mode: str, networks: Sequence[MiniNeuralNetwork], folder: Path
+) -> NDArray[np.float32]:
+    """What a simulated core returns, (networks, 4)."""
     headers = {f"{one.name}.h": one.to_c(mode) for one in networks}
     names = "".join(f"    {one.name}_predict,\n" for one in networks)
     includes = "#include <stdint.h>\n" + "".join(f'#include "{name}"\n' for name in headers)
     table = "static void (*const xor_models[])(const float *in, float *out) = {\n" + names + "};\n"
     main = includes + _ROWS + table + (AVR_MAIN if core == "avr" else ARM_MAIN)
-    code = ModelCode("", headers)
-    inputs = np.zeros((1, 2), np.int8)
-    program = build(TARGETS[core], networks[0].quantized_model, inputs, main, folder, code)
+    if mode == "cmsis_nn":
+        program = cmsis_nn_library.arm_program(core, main, headers, folder)
+    else:
+        code = ModelCode("", headers)
+        inputs = np.zeros((1, 2), np.int8)
+        program = build(TARGETS[core], networks[0].quantized_model, inputs, main, folder, code)
     if core == "avr":
         found = bytes(mark.value for mark in run_batch(program, cycles=2_000_000_000).marks)
     else:

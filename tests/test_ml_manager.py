@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from miniml import errors, evaluate, evaluate_quantized, ml_manager, network_file
 from miniml.accuracy import check_accuracy_loss
@@ -181,6 +185,61 @@ def test_a_round_trip_changes_no_byte(tmp_path: Path, per_channel: bool | None) 
     assert ml_manager.export_to_c("far", mode="int8") == header
     assert repr(loaded) == repr(network)
     assert loaded.calibrate(FAR) == network.calibrate(FAR)
+
+
+weights32 = st.floats(-8, 8, width=32) | st.sampled_from([0.0, -0.0, 1e-45, -1.1754944e-38, 0.1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(weights32, min_size=13, max_size=13), st.booleans(), st.sampled_from([1, 40.0]))
+def test_any_weights_come_back_bit_for_bit(
+    values: list[float], per_channel: bool, largest: float
+) -> None:
+    network = MiniNeuralNetwork(2, 3, 1, **QUICK).fit(FAR)
+    network.calibrate([[largest, -largest]])
+    fitted = network.state.fitted
+    assert fitted is not None
+    numbers = np.array(values, np.float32)
+    first = dataclasses.replace(
+        fitted.float_model.layers[0], weights=numbers[:6].reshape(3, 2), bias=numbers[6:9]
+    )
+    last = dataclasses.replace(
+        fitted.float_model.layers[1], weights=numbers[9:12].reshape(1, 3), bias=numbers[12:]
+    )
+    model = dataclasses.replace(fitted.float_model, layers=(first, last))
+    fitted = dataclasses.replace(fitted, float_model=model)
+    network = MiniNeuralNetwork.from_state(dataclasses.replace(network.state, fitted=fitted))
+    with contextlib.suppress(errors.ModelError):  # ranges that these weights go far beyond
+        network.quantize(per_channel)
+    content = saved(network)
+    again = parse_network(content, Path("any.json"))
+    assert dump_network(again) == content
+    assert again.fitted is not None
+    for layer, wanted in zip(again.fitted.float_model.layers, (first, last), strict=True):
+        assert layer.weights.tobytes() == wanted.weights.tobytes()
+        assert layer.bias.tobytes() == wanted.bias.tobytes()
+    if network.quantized:
+        header = MiniNeuralNetwork.from_state(again).to_c("int8")
+        assert header == network.to_c("int8")
+
+
+@given(
+    st.lists(
+        st.lists(st.floats() | st.integers() | st.text(max_size=2) | st.none(), max_size=4),
+        max_size=4,
+    )
+)
+@example([[True, False], [1, 0]])
+@example([[10**400, 1]])
+@example([[1, 2], None])
+def test_any_rows_are_a_table_or_refused_in_one_line(rows: Any) -> None:
+    before = repr(rows)
+    with contextlib.suppress(errors.DataError):
+        table = matrix(rows)
+        assert table.shape == (len(rows), len(rows[0]))
+        assert np.isfinite(table.astype(np.float32)).all()
+        assert table.tolist() == [[float(value) for value in row] for row in rows]
+    assert repr(rows) == before
 
 
 def test_a_network_loads_under_another_name(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -265,6 +266,36 @@ def test_a_quantization_that_fails_leaves_the_network_as_it_was() -> None:
     with pytest.raises(errors.MultiplierError, match="needs a left shift of"):
         network.quantize()
     assert network.state is before
+
+
+def changed(network: MiniNeuralNetwork, **values: Any) -> MiniNeuralNetwork:
+    """The same network with other weights, biases or ranges behind `fit`."""
+    fitted = network.state.fitted
+    assert fitted is not None
+    first = dataclasses.replace(fitted.float_model.layers[0], **values)
+    layers = (first, *fitted.float_model.layers[1:])
+    model = dataclasses.replace(fitted.float_model, layers=layers)
+    fitted = dataclasses.replace(fitted, float_model=model)
+    return MiniNeuralNetwork.from_state(
+        dataclasses.replace(network.state, fitted=fitted, quantized=None)
+    )
+
+
+def test_weights_and_sums_that_the_contract_can_t_carry() -> None:
+    network = MiniNeuralNetwork(2, 4, 1, name="net", **QUICK).fit(XOR)
+    nan = np.full((4, 2), np.nan, np.float32)
+    # So large that the layer's range, calibrated before, asks for a left shift past 31 bits.
+    large = np.full((4, 2), 1e8, np.float32)
+    for weights, error, words in (
+        (nan, errors.WeightError, "net, layer 1"),
+        (large, errors.AccumulatorError, "net, layer 1, row 0.*left shift"),
+        (large * 1e8, errors.MultiplierError, "needs a left shift"),
+    ):
+        broken = changed(network, weights=weights)
+        before = broken.state
+        with pytest.raises(error, match=words):
+            broken.quantize()
+        assert broken.state is before
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from build_hook_project import BOARD, NAME, STARTED, Project, make_project
 
 # Only these include the model's header and the build id's.
 DEPENDENTS = {"main.cpp", "build_id.cpp"}
+# Another model has other kernels as well.
+RETRAINED = DEPENDENTS | {f"{NAME}_kernels"}
 
 
 @pytest.fixture
@@ -42,14 +44,14 @@ def test_regenerates_what_changed_and_nothing_else(project: Project) -> None:
     project.append(f"firmware/models/{NAME}/{NAME}.csv", "9,1,right\n")
     after_data = project.build()
     assert after_data.trainings == 1
-    assert after_data.compiled == DEPENDENTS
+    assert after_data.compiled == RETRAINED
     assert project.header().read_bytes() != text
     assert project.lock.read_bytes() != lock
 
     project.edit(f"firmware/models/{NAME}/model.toml", "hidden = [3]", "hidden = [4]")
     after_settings = project.build()
     assert after_settings.trainings == 1
-    assert after_settings.compiled == DEPENDENTS
+    assert after_settings.compiled == RETRAINED
 
     header = project.header()
     content = header.read_bytes()
@@ -79,6 +81,23 @@ def test_headers_and_build_id_are_the_same_after_deleting_pio_and_elsewhere(
     elsewhere.lock.write_bytes(project.lock.read_bytes())
     assert elsewhere.build().trainings == 0
     assert [(elsewhere.out() / name).read_bytes() for name in names] == first
+
+
+def test_other_kernels_train_nothing_and_leave_none_behind(project: Project) -> None:
+    project.build()
+    kernels = project.out() / f"{NAME}_kernels.S"
+    header, lock = project.header().read_bytes(), project.lock.read_bytes()
+    settings = project.folder / f"firmware/models/{NAME}/model.toml"
+    settings.write_text(settings.read_text() + '\n[code]\nplacement = "flash"\n')
+    changed = project.build()
+    assert (changed.trainings, changed.compiled) == (0, {"build_id.cpp", f"{NAME}_kernels"})
+    assert project.header().read_bytes() == header
+    settings.write_text(settings.read_text() + 'kernels = "portable"\n')
+    changed = project.build()
+    assert (changed.trainings, changed.compiled) == (0, DEPENDENTS)
+    assert not kernels.exists()
+    assert project.header().read_bytes() != header
+    assert project.lock.read_bytes() == lock
 
 
 def test_a_change_of_the_firmware_or_of_a_flag_changes_the_build_id(project: Project) -> None:

@@ -12,7 +12,11 @@ from miniml.model import QuantizedModel
 from miniml.settings import CodeSettings
 
 # The module of each core; imported when it is needed, since none needs the others.
-PLANNERS: dict[str, str] = {}
+PLANNERS: dict[str, str] = {
+    "avr": "miniml.kernels.avr",
+    "cortex-m4": "miniml.kernels.cortex_m4",
+    "cortex-m0plus": "miniml.kernels.cortex_m0plus",
+}
 # Flash of sketch and link without the model, as the offline kit builds them, rounded up
 # (docs/KERNELS.md has the measurement).
 FIRMWARE_FLASH = {"avr": 8 * 1024, "cortex-m4": 16 * 1024, "cortex-m0plus": 16 * 1024}

@@ -103,6 +103,7 @@ class CodeSettings:
     optimize: Literal["cycles", "balanced", "flash"] = _setting(
         "balanced", checks.choice("cycles", "balanced", "flash")
     )
+    flash_bytes: int | None = _setting(None, checks.integer(1, 2**24))
     placement: Literal["auto", "flash", "sram"] = _setting(
         "auto", checks.choice("auto", "flash", "sram")
     )

@@ -11,7 +11,8 @@ from miniml import __version__
 from miniml.cli import (
     bench_commands,
     board_commands,
-    codegen_commands,
+    cost_command,
+    generate_command,
     model_commands,
     quantize_command,
 )
@@ -32,7 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     model_commands.register(commands)
     quantize_command.register(commands)
-    codegen_commands.register(commands)
+    generate_command.register(commands)
+    cost_command.register(commands)
     board_commands.register(commands)
     bench_commands.register(commands)
     return parser

@@ -7,6 +7,7 @@ import importlib
 from functools import lru_cache
 
 from miniml.boards import Board
+from miniml.errors import BudgetError
 from miniml.kernels.program import KernelOptions, KernelProgram
 from miniml.model import QuantizedModel
 from miniml.settings import CodeSettings
@@ -27,33 +28,47 @@ SRAM_SHARE = 0.5
 def kernels_for(model: QuantizedModel, board: Board, code: CodeSettings) -> KernelProgram | None:
     """The assembly of a model for a board; None: the portable kernel serves it.
 
+    Where not even the smallest program fits into half of what is left, it may take all of it, and
+    where that doesn't suffice, the portable kernel runs the model.
+
     Args:
         model: any quantized model.
         board: its core, its room, and its mode, which must be int8.
         code: [code] of model.toml.
 
     Raises:
-        BudgetError: no method fits into the flash that [code] allows.
+        BudgetError: no method fits into [code] flash_bytes.
     """
     if board.mode != "int8" or code.kernels == "portable" or board.core not in PLANNERS:
         return None
-    options = KernelOptions(
-        flash_bytes=flash_limit(board, code),
-        optimize="flash" if code.optimize == "flash" else "cycles",
-    )
-    if code.placement == "flash" or board.core == "avr":
-        return plan(board.core, model, options)
-    program = plan(board.core, model, dataclasses.replace(options, placement="sram"))
-    fits = program.flash + program.sram <= SRAM_SHARE * board.sram_bytes
-    if fits or code.placement == "sram":
-        return program
-    return plan(board.core, model, options)
+    try:
+        return _placed(model, board, code, flash_limit(board, code))
+    except BudgetError:
+        if code.flash_bytes is not None:
+            raise
+    try:
+        everything = dataclasses.replace(code, optimize="flash")
+        return _placed(model, board, everything, flash_limit(board, everything))
+    except BudgetError:
+        return None
 
 
 def flash_limit(board: Board, code: CodeSettings) -> int:
     """Bytes of flash that kernels may take: half of what is left for balanced, else all of it."""
+    if code.flash_bytes is not None:
+        return code.flash_bytes
     left = max(board.flash_bytes - FIRMWARE_FLASH[board.core], 0)
     return left // 2 if code.optimize == "balanced" else left
+
+
+def _placed(model: QuantizedModel, board: Board, code: CodeSettings, limit: int) -> KernelProgram:
+    options = KernelOptions(limit, "flash" if code.optimize == "flash" else "cycles")
+    if code.placement == "flash" or board.core == "avr":
+        return plan(board.core, model, options)
+    program = plan(board.core, model, dataclasses.replace(options, placement="sram"))
+    if code.placement == "sram" or program.sram <= SRAM_SHARE * board.sram_bytes:
+        return program
+    return plan(board.core, model, options)
 
 
 # A model is planned for each of several callers; eq=False makes it hash by identity.

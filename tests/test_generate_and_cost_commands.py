@@ -154,12 +154,46 @@ def test_cost_foretells_every_board(folder: Path, capsys: pytest.CaptureFixture[
 def test_cost_says_where_nothing_is_foretold(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    settings = folder / "model.toml"
+    settings.write_text(settings.read_text() + '\n[code]\nkernels = "portable"\n')
     words = (folder, "--board", "uno", "--toolchain", "avr-gcc-99 -O9")
     (board,) = costs(capsys, *words)["boards"]
     assert (board["cycles"], board["flash"] > 0) == (None, True)
     code, out, _ = run(capsys, "cost", *words)
     assert code == 0
     assert "cycles not foretold: avr-gcc-99 -O9 is not calibrated" in out
+
+
+@pytest.mark.parametrize("board", ["uno", "stm32f4", "pico"])
+def test_cost_of_each_level(folder: Path, capsys: pytest.CaptureFixture[str], board: str) -> None:
+    (found,) = costs(capsys, folder, "--board", board)["boards"]
+    levels = found["optimize"]
+    assert list(levels) == ["cycles", "balanced", "flash"]
+    assert levels["balanced"]["cycles"] == found["cycles"]
+    assert levels["cycles"]["cycles_max"] <= levels["balanced"]["cycles_max"]
+    assert levels["flash"]["flash"] <= levels["balanced"]["flash"]
+    for level in levels.values():
+        assert len(level["layers"]) == 2
+        assert level["cycles_max"] >= level["cycles"] > 0
+        assert level["exact"] is True
+
+
+def test_explanations_and_a_budget_that_cannot_be_met(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = (folder, "--board", "uno", "--out", tmp_path / "out")
+    code, out, _ = run(capsys, "generate", *words, "--explain")
+    assert code == 0
+    assert "layer 1, 2-4 " in out
+    assert "requantize" in out
+    assert "accumulator" in out
+    assert (tmp_path / "out" / "two_kernels.S").is_file()
+    settings = folder / "model.toml"
+    settings.write_text(settings.read_text() + "\n[code]\nflash_bytes = 100\n")
+    code, out, err = run(capsys, "generate", *words)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "100" in err
+    assert "flash" in err
 
 
 def test_cost_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ BOARDS_FILE = "boards.ini"
 LOCAL_FILE = "boards.local.ini"
 
 CORES = ("avr", "cortex-m4", "cortex-m0plus")
-MODES = ("int8", "cmsis_nn", "float32", "avr_hybrid", "avr_hybrid_literal")
+MODES = ("int8", "native", "cmsis_nn", "float32", "avr_hybrid", "avr_hybrid_literal")
 RESETS = ("dtr", "none", "touch1200", "verb")
 FLASH_METHODS = ("avrdude", "stm32flash", "uf2", "pio")
 SIMULATORS = ("atmega328p", "stm32f405", "rp2040")

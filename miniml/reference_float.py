@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from miniml import elementary, elementary32
 from miniml.float_net import VALUE_BITS, FloatNet, FloatNetLayer
-from miniml.model import Activation, Float32Array
+from miniml.model import Activation, DenseLayer, Float32Array, QuantizedModel
 
 Int64Array = NDArray[np.int64]
 
@@ -162,3 +162,41 @@ def predict_classes(net: FloatNet, outputs: Float32Array) -> Int64Array:
         best[above] = index
         largest = np.where(above, outputs[:, index], largest)
     return best
+
+
+def requantize_factors(layer: DenseLayer) -> Float32Array:
+    """The guide's requant_mult of each row: (s_in * s_w) / s_out in binary64, then binary32."""
+    real = (layer.input_scale * layer.weight_scales) / layer.output_scale
+    return np.asarray(real, dtype=np.float32)
+
+
+def float_activations(model: QuantizedModel, features: Float32Array) -> Float32Array:
+    """The native header's <name>_reference: integer weights and biases, float activations.
+
+    Values are in steps of the next layer's input, neither rounded nor clamped. A sum begins
+    with the bias and adds the products in the order of the inputs.
+
+    Args:
+        model: any quantized model.
+        features: float32, (n, n_inputs), raw as in the CSV.
+
+    Returns:
+        float32, (n, n_outputs), in real units.
+    """
+    raw = np.asarray(features, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        values = raw * model.input.inv_scale + model.input.offset
+        for layer in model.layers:
+            total = np.tile(layer.bias.astype(np.float32), (len(values), 1))
+            weights = layer.weights.astype(np.float32)
+            for index in range(layer.n_inputs):
+                total = total + weights[np.newaxis, :, index] * values[:, index, np.newaxis]
+            values = total * requantize_factors(layer)
+            if layer.table is None:
+                values = activate(layer.activation, values)
+            else:
+                reals = activate(layer.activation, values * np.float32(layer.output_scale))
+                values = reals * np.float32(127)
+        scale = model.output_scale.astype(np.float32)
+        offset = model.output_offset.astype(np.float32)
+        return np.asarray(values * scale + offset, dtype=np.float32)

@@ -10,19 +10,47 @@ import numpy as np
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY))  # it also runs as a script
 
-from miniml.adapters import firmware, int8  # noqa: E402
-from miniml.boards import load_boards  # noqa: E402
+from miniml.adapters import firmware  # noqa: E402
+from miniml.adapters.export import export  # noqa: E402
+from miniml.boards import MODES, load_boards  # noqa: E402
+from miniml.float_model import FloatLayer, FloatModel  # noqa: E402
 from miniml.model import DenseLayer, InputQuantizer, QuantizedModel  # noqa: E402
+from miniml.scaling import Scaler  # noqa: E402
 
 FOLDER = Path(__file__).with_name("golden")
-NAMES = ("tiny_model.h", "miniml_firmware.h")
+HEADERS = {f"tiny_{mode}.h": mode for mode in MODES}
+NAMES = ("miniml_firmware.h", *HEADERS)
 
 
 def text(name: str) -> str:
     """What the generators make of a small model, by the name of its file."""
     if name == "miniml_firmware.h":
         return firmware.generate(tiny_model(), load_boards(REPOSITORY)["uno"])
-    return int8.generate(tiny_model(), "tiny.csv")
+    return export(tiny_model(), tiny_float_model(), HEADERS[name], "tiny.csv")
+
+
+def tiny_float_model() -> FloatModel:
+    """Of the same shape; nobody quantized it to `tiny_model`."""
+    return FloatModel(
+        task="classification",
+        features=("temperature", "humidity", "wind */ speed"),
+        labels=("dry", "wet"),
+        scaler=Scaler(np.array([20.0, 0.5, -1e-7]), np.array([0.1, 2.0, 1 / 3])),
+        target_scaler=None,
+        layers=(
+            FloatLayer(
+                np.array([[1, -0.1, 0], [2, 1 / 3, 7], [-1, 5, 0], [9, 3, -8]], np.float32),
+                np.array([0.0, -0.25, 1e-20, 123456.789], np.float32),
+                "tanh",
+            ),
+            FloatLayer(
+                np.array([[1, -1, 0.1, 0], [-0.2, 2, 3, -4]], np.float32),
+                np.array([-5.0, 5.0], np.float32),
+                "linear",
+            ),
+        ),
+        softmax=True,
+    )
 
 
 def tiny_model() -> QuantizedModel:

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from miniml.adapters import float_modes, int8
+from miniml.adapters import float_modes, int8, native
 from miniml.adapters.c_text import check_name, render
 from miniml.adapters.cmsis_nn import adapter as cmsis_nn
 from miniml.errors import ModeError
@@ -46,6 +46,10 @@ def _cmsis_nn(job: ExportJob) -> str:
     return cmsis_nn.generate(job.model, job.source)
 
 
+def _native(job: ExportJob) -> str:
+    return native.generate(job.model, job.source)
+
+
 def _float(mode: FloatMode) -> Backend:
     def generate(job: ExportJob) -> str:
         return float_modes.generate(make_float_net(job.model, job.float_model, mode), job.source)
@@ -56,6 +60,7 @@ def _float(mode: FloatMode) -> Backend:
 # A backend a mode; miniml.boards.MODES has the same names.
 BACKENDS: Mapping[str, Backend] = {
     "int8": _int8,
+    "native": _native,
     "cmsis_nn": _cmsis_nn,
     **{mode: _float(mode) for mode in FLOAT_MODES},
 }

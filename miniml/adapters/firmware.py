@@ -27,4 +27,5 @@ def generate(model: QuantizedModel, board: Board) -> str:
         upper=name.upper(),
         board=board,
         floats=is_float_mode(board.mode),
+        native=board.mode == "native",
     )

@@ -140,8 +140,7 @@ def measure_mode(target: Target, header: Header, inputs: Values, folder: Path) -
         UsageError: the compiler is missing or refuses.
         SimulatorError: the simulated core can't be started, or the program ran into a fault.
     """
-    program = _build(target, header, inputs, folder, f"{header.name}_run_layers")
-    without = _build(target, header, inputs, folder, "empty", "-DWITHOUT_MODEL")
+    program, without = _build(target, header, inputs, folder)
     run = _run_avr if target.core == "avr" else _run_arm
     cycles, outputs, stack = run(target.core, program, header, inputs)
     flash, sram = loaded_bytes(program)
@@ -155,10 +154,8 @@ def measure_mode(target: Target, header: Header, inputs: Values, folder: Path) -
     )
 
 
-def _build(
-    target: Target, header: Header, inputs: Values, folder: Path, run: str, *flags: str
-) -> Path:
-    """Compile a program around a header, as the target's builder would."""
+def _build(target: Target, header: Header, inputs: Values, folder: Path) -> tuple[Path, Path]:
+    """Compile a program around a header, as the target's builder would, and one without it."""
     data = np.ascontiguousarray(inputs).view(np.uint8).reshape(len(inputs), -1)
     rows = ",\n".join("{" + ",".join(map(str, row)) + "}" for row in data.tolist())
     widths = ",".join(map(str, header.widths[1:]))
@@ -181,16 +178,18 @@ def _build(
     own = json.loads((LIBRARY / "library.json").read_text(encoding="utf-8"))["build"]
     common = [*target.machine, *target.compile_flags, *target.optimization]
     library = [*(flag for flag in common if flag not in own["unflags"]), *own["flags"]]
-    objects = []
-    for source in [main, *sorted(KERNEL.glob("*.c"))]:
-        objects.append(str(folder / f"{source.stem}.o"))
-        these = library if source.parent == KERNEL else [*common, *flags]
-        includes = [f"-I{KERNEL}", f"-I{folder}"]
-        run_tool([compiler, *these, *includes, "-c", str(source), "-o", objects[-1]])
-    program = folder / f"{run}.elf"
-    link = [*target.machine, *target.optimization, *target.link_flags]
-    run_tool([compiler, *link, "-o", str(program), *objects])
-    return program
+    includes = [f"-I{KERNEL}", f"-I{folder}"]
+    objects = [str(folder / f"{source.stem}.o") for source in sorted(KERNEL.glob("*.c"))]
+    for source, built in zip(sorted(KERNEL.glob("*.c")), objects, strict=True):
+        run_tool([compiler, *library, *includes, "-c", str(source), "-o", built])
+    programs = []
+    for name, flags in (("program", ()), ("without", ("-DWITHOUT_MODEL",))):
+        main_object, program = str(folder / f"{name}.o"), folder / f"{name}.elf"
+        run_tool([compiler, *common, *flags, *includes, "-c", str(main), "-o", main_object])
+        link = [*target.machine, *target.optimization, *target.link_flags]
+        run_tool([compiler, *link, "-o", str(program), main_object, *objects])
+        programs.append(program)
+    return programs[0], programs[1]
 
 
 def _run_avr(

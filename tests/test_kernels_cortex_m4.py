@@ -84,12 +84,19 @@ def test_bytes_cycles_and_sizes(tmp_path: Path, net: str, choice: str) -> None:
     assert layers <= program.flash <= layers + 700
 
 
-def test_the_figures_of_the_issue_are_met() -> None:
-    """Model's figures, as recorded in docs; the campaign holds them to the simulator's."""
-    musts = {"N3": 1.20, "N5": 1.00}
-    for name, must in musts.items():
-        model = benchmark_net(name, 1, rows=1).model
-        assert plan(model, KernelOptions()).worst_cycles <= must * model.macs
+# Worst of five seeds, cycles a MAC at 0 wait states (docs/KERNELS_CORTEX_M4.md).
+FIGURES = {"N3": 1.1757, "N4": 1.0860, "N5": 0.9772, "N3s": 1.1757, "N5s": 0.9769}
+
+
+@pytest.mark.parametrize("net", FIGURES)
+def test_recorded_cycles_are_kept(net: str) -> None:
+    """What the plan foretells, which other tests hold to the simulator."""
+    found = []
+    for seed in range(1, 6):
+        name, signed = net.rstrip("s"), net.endswith("s")
+        model = benchmark_net(name, seed, signed=signed, rows=1).model
+        found.append(plan(model, KernelOptions()).worst_cycles / model.macs)
+    assert FIGURES[net] * 0.99 <= max(found) <= FIGURES[net] * 1.01
 
 
 def one_layer(rng: np.random.Generator, n: int, m: int, **changes: object) -> QuantizedModel:

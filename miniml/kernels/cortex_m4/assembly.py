@@ -14,11 +14,12 @@ REFILL = 2
 _NARROW_LOAD = 124
 _NARROW_SP = 1020
 _WIDE = 4095
+_LOW = frozenset(f"r{number}" for number in range(8))
 
 
 def is_low(register: str) -> bool:
     """r0 to r7: what 16-bit instructions can name."""
-    return register in {f"r{number}" for number in range(8)}
+    return register in _LOW
 
 
 def by_number(register: str) -> int:
@@ -33,48 +34,56 @@ class Assembly:
         lines: text.
         size: bytes of code.
         cycles: of one run through all of it, loops included.
+        loaded: the register of a load that has just been added, or None.
     """
 
-    def __init__(self) -> None:
-        """Empty."""
+    def __init__(self, loaded: str | None = None) -> None:
+        """Empty; `loaded`: what the instruction before loads, if it is a single load."""
         self.lines: list[str] = []
         self.size = 0
         self.cycles = 0
         self._times = 1
-        self._loaded: str | None = None
+        self.loaded = loaded
 
     def comment(self, text: str) -> None:
         """A line for the reader."""
         self.lines.append(f"  @ {text}")
 
+    def append(self, part: Assembly) -> None:
+        """Add straight code that was made to follow."""
+        self.lines += part.lines
+        self.size += part.size
+        self.cycles += part.cycles * self._times
+        self.loaded = part.loaded
+
     def label(self, name: str) -> None:
         """A place to branch to."""
         self.lines.append(f"{name}:")
-        self._loaded = None
+        self.loaded = None
 
     def op(self, text: str, size: int = 4, cycles: int = 1) -> None:
         """Any instruction but a load."""
         self.lines.append(f"  {text}")
         self.size += size
         self.cycles += cycles * self._times
-        self._loaded = None
+        self.loaded = None
 
     def load(self, register: str, base: str, offset: int = 0, advance: int | None = None) -> None:
         """LDR from [base + offset]; or from [base], which then advances."""
-        cycles = 2 if self._loaded in (None, base) else 1
+        cycles = 2 if self.loaded in (None, base) else 1
         if advance is not None:
             self.op(f"ldr.w {register}, [{base}], #{advance}", 4, cycles)
         elif self._narrow(register, base, offset):
             self.op(f"ldr.n {register}, [{base}, #{offset}]", 2, cycles)
         else:
             self.op(f"ldr.w {register}, [{base}, #{offset}]", 4, cycles)
-        self._loaded = register
+        self.loaded = register
 
     def load_byte(self, register: str, address: str, base: str) -> None:
         """LDRSB, wide."""
-        cycles = 2 if self._loaded in (None, base) else 1
+        cycles = 2 if self.loaded in (None, base) else 1
         self.op(f"ldrsb.w {register}, [{address}]", 4, cycles)
-        self._loaded = register
+        self.loaded = register
 
     def store(self, register: str, base: str, offset: int) -> None:
         """STR to [base + offset]."""

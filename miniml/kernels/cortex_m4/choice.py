@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from miniml.errors import BudgetError
 from miniml.kernels.cortex_m4.frame import Frame
 from miniml.kernels.cortex_m4.layers import STRAIGHT_REACH, LayerInput, LayerWriter
-from miniml.kernels.cortex_m4.passes import Form
+from miniml.kernels.cortex_m4.passes import Columns, Form, Packing, Rows
 from miniml.kernels.cortex_m4.program import Program, build
 from miniml.kernels.cortex_m4.requantize import Requantize
 from miniml.kernels.program import KernelOptions
 from miniml.model import QuantizedModel
+
+SINGLE: Packing = "single"
 
 
 @dataclass(frozen=True)
@@ -50,31 +52,38 @@ class Chooser:
             chosen = [min(forms, key=lambda form: self._size(n, form)) for n in layers]
         else:
             chosen = [min(forms, key=lambda form: self._time(n, form)) for n in layers]
-        program = build(self.model, chosen, self.plans)
         limit = options.flash_bytes
-        while limit is not None and program.flash > limit:
+        small = options.optimize == "flash"
+        program = build(self.model, chosen, self.plans, small=small)
+        if limit is None or program.flash <= limit:
+            return program
+        around = program.flash - self._flash(chosen)
+        while around + self._flash(chosen) > limit:
             change = self._cheapest_saving(chosen, forms)
             if change is None:
-                raise BudgetError(
-                    f"the smallest kernels of {self.model.name} take {program.flash} bytes of "
-                    f"flash, {limit} are allowed: allow more, or train narrower layers"
-                )
+                small = True
+                break
             number, form = change
             chosen[number] = form
-            program = build(self.model, chosen, self.plans)
+        program = build(self.model, chosen, self.plans, small=small)
+        if program.flash > limit:
+            raise BudgetError(
+                f"the smallest kernels of {self.model.name} take {program.flash} bytes of "
+                f"flash, {limit} are allowed: allow more, or train narrower layers"
+            )
         return program
 
+    def _flash(self, chosen: Sequence[Form]) -> int:
+        return sum(self._cost(number, form).flash for number, form in enumerate(chosen))
+
     def _forms(self) -> list[Form]:
-        forms = []
-        if "chain" in self.allowed:
-            forms += [Form("chain", "straight", "straight"), Form("chain", "straight", "loop")]
-            forms += [Form("chain", "loop", "loop")]
-        if "pair" in self.allowed:
-            forms += [Form("pair", "straight", "loop"), Form("pair", "loop", "loop")]
-        if not forms:
-            forms = [Form("single", "straight", "loop"), Form("single", "loop", "loop")]
+        known: list[Packing] = ["chain", "pair"]
+        packings = [name for name in known if name in self.allowed]
+        ways: list[tuple[Columns, Rows]] = [("straight", "straight"), ("straight", "call")]
+        ways += [("loop", "call"), ("straight", "loop"), ("loop", "loop"), ("short loop", "loop")]
+        forms = [Form(packing, *way) for packing in packings or (SINGLE,) for way in ways]
         if Frame.of(self.model).size + max(self.model.widths) > STRAIGHT_REACH:
-            forms = [form for form in forms if (form.columns, form.rows) == ("loop", "loop")]
+            forms = [one for one in forms if one.columns != "straight" and one.rows == "loop"]
         return forms
 
     def _cheapest_saving(

@@ -16,7 +16,7 @@ from miniml.kernels.cortex_m4.assembly import Assembly, by_number
 STREAM = "r7"
 INPUT = "r6"
 WINDOW = 32
-LOOP_STEPS = 16
+LOOP_STEPS = {"loop": 16, "short loop": 4}
 
 
 @dataclass(frozen=True)
@@ -97,26 +97,27 @@ def looped_columns(
     words: Sequence[Word],
     frame_offset: int,
     steps: int,
+    unrolled: int,
     free: Sequence[str],
     label: str,
 ) -> Order:
-    """A loop of LOOP_STEPS steps, then the rest; inputs are read through r6."""
-    times, rest = divmod(steps, LOOP_STEPS)
+    """A loop of `unrolled` steps, then the rest; inputs are read through r6."""
+    times, rest = divmod(steps, unrolled)
     code.frame_address(INPUT, frame_offset)
     order: Order = []
     if times:
         # The word at offset 0 comes last: its load advances the base.
-        turns = [*range(1, LOOP_STEPS), 0]
+        turns = [*range(1, unrolled), 0]
         inputs = [InputWord(INPUT, 4 * turn) for turn in turns[:-1]]
-        inputs.append(InputWord(INPUT, 0, 4 * LOOP_STEPS))
+        inputs.append(InputWord(INPUT, 0, 4 * unrolled))
         with code.loop(label, times):
             once = straight_columns(code, words, inputs, free)
-            code.frame_address(free[0], frame_offset + 4 * LOOP_STEPS * times)
+            code.frame_address(free[0], frame_offset + 4 * unrolled * times)
             code.op(f"cmp.n {INPUT}, {free[0]}", 2)
-        order = [(turn * LOOP_STEPS + turns[step], k) for turn in range(times) for step, k in once]
+        order = [(turn * unrolled + turns[step], k) for turn in range(times) for step, k in once]
     if rest:
         inputs = [InputWord(INPUT, 4 * step) for step in range(rest)]
-        done = times * LOOP_STEPS
+        done = times * unrolled
         last = straight_columns(code, words, inputs, free)
         order += [(done + step, k) for step, k in last]
     return order

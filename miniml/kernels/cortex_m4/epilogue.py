@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from miniml.kernels.cortex_m4.assembly import Assembly, by_number
 from miniml.kernels.cortex_m4.columns import STREAM
@@ -58,7 +59,8 @@ class Epilogue:
         elif one.kind == "high word" and self.layer.activation_min < 0:
             self._constant = self._take()
             self.code.op(f"mov.w {self._constant}, #{ONES}")
-        self._c = None if one.kind != "high word" or self.sink.looped else self._take()
+        self._mixed = self.sink.looped and one.n is None
+        self._c = None if one.kind != "high word" or self._mixed else self._take()
         at, position = 0, 0 if self.sink.looped else first
         for group, own in zip(one.groups, sums, strict=True):
             rows = one.rows[at : at + group.rows]
@@ -139,29 +141,24 @@ class Epilogue:
                 row, value = rows[done], values[done]
                 self._high_word(row, value, m, c, shift)
                 self.sink.put(self.code, self._base, value, self._place(row, position + done))
-                self._give(m, *([c, shift] if self.sink.looped else []))
+                self._give(m, value, *([c, shift] if self._mixed else []))
                 done += 1
-        self._give(*values)
 
     def _high_word_constants(self, rows: Sequence[int]) -> list[tuple[str, str, str]]:
         """Registers of M, C and the shift for the next rows, as many as fit."""
         plans = [self.plans[row] for row in rows]
-        if self.sink.looped:
+        if self._mixed:
             plans = plans[: max(len(self._free) // 3, 1)]
             words = [w for p in plans for w in (p.multiplier, self._c_of(p), 7 + p.n)]
             r = self._load(words)
             return [(r[i], r[i + 1], r[i + 2]) for i in range(0, len(r), 3)]
         assert self._c is not None
         if self._loaded_c != plans[0].n:
-            self.code.load_many(STREAM, [self._c])
-            self.words.append(self._c_of(plans[0]) & 0xFFFFFFFF)
+            self.code.constant(self._c, self._c_of(plans[0]))
             self._loaded_c = plans[0].n
-        same = [p for i, p in enumerate(plans) if all(q.n == p.n for q in plans[: i + 1])]
-        same = [p for p in same if p.n == plans[0].n][: len(self._free)]
-        return [
-            (m, self._c, f"#{7 + p.n}")
-            for m, p in zip(self._load([p.multiplier for p in same]), same, strict=True)
-        ]
+        same = list(takewhile(lambda plan: plan.n == plans[0].n, plans))[: len(self._free)]
+        registers = self._load([plan.multiplier for plan in same])
+        return [(register, self._c, f"#{7 + plans[0].n}") for register in registers]
 
     def _c_of(self, plan: Requantize) -> int:
         # One less where -127 is the lower clamp: saturated to -128 ... 127, then plus one.

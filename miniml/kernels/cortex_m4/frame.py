@@ -13,6 +13,7 @@ SAVED = 36  # r4 to r11 and lr
 # Input words in one batch, besides in (r0), the clamp (r1), and r2, r3 for pointer and spare.
 _BATCH = ("r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr")
 _STRAIGHT_WORDS = 60
+_SMALL_BATCH = 2
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def input_columns(n: int) -> tuple[int, ...]:
     return (*words, *range(n // 4 * 4, n))
 
 
-def write_entry(code: Assembly, model: QuantizedModel, frame: Frame, name: str) -> int:
+def write_entry(code: Assembly, model: QuantizedModel, frame: Frame, *, small: bool) -> int:
     """Save, clamp and widen the input; returns what a lane lacks to the input's value."""
     code.op("push.w {r4, r5, r6, r7, r8, r9, r10, r11, lr}", 4, 10)
     _move_sp(code, "sub", frame.size)
@@ -53,13 +54,13 @@ def write_entry(code: Assembly, model: QuantizedModel, frame: Frame, name: str) 
     # Saturating bytes: max(x, 0) - 128, or max(x, -127) - 1.
     code.op(f"mov.w r1, #{'0x80808080' if nonnegative else '0xFFFFFFFF'}")
     n = model.n_inputs
-    words, batch = n // 4, len(_BATCH)
-    times = words // batch if words > _STRAIGHT_WORDS else 0
+    words, batch = n // 4, _SMALL_BATCH if small else len(_BATCH)
+    times = words // batch if words > (2 * batch if small else _STRAIGHT_WORDS) else 0
     start = frame.offsets[0]
     base, offset = ("r2", 0) if times else ("sp", start)
     if times:
         code.frame_address("r2", start)
-        with code.loop(f".L{name}_input", times):
+        with code.loop(f".L{model.name}_input", times):
             # The word at offset 0 comes last: it advances the pointer.
             for turn in (*range(1, batch), 0):
                 code.load(_BATCH[turn], "r0", 4 * turn, None if turn else 4 * batch)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from miniml.kernels.cortex_m4.assembly import Assembly
+from miniml.kernels.cortex_m4.assembly import REFILL, Assembly
 from miniml.kernels.cortex_m4.columns import (
+    LOOP_STEPS,
     STREAM,
     InputWord,
     Order,
@@ -18,10 +21,10 @@ from miniml.kernels.cortex_m4.columns import (
     straight_columns,
 )
 from miniml.kernels.cortex_m4.epilogue import Epilogue
-from miniml.kernels.cortex_m4.groups import pack, start_values, words_of
+from miniml.kernels.cortex_m4.groups import Group, pack, start_values, words_of
 from miniml.kernels.cortex_m4.passes import Form, Pass, passes_of, row_order
 from miniml.kernels.cortex_m4.requantize import Requantize
-from miniml.kernels.cortex_m4.sinks import Sink
+from miniml.kernels.cortex_m4.sinks import RETURN_SLOT, Sink
 from miniml.model import DenseLayer
 
 # STRB's and SP's offsets reach 4095: beyond, addresses go through registers.
@@ -52,11 +55,13 @@ class LayerCode:
         code: with size and cycles.
         stream: words, in memory order, with comments between: (comment, words).
         passes: in the order of execution; their rows are the lanes' order.
+        subroutines: that the code calls, behind the program's end.
     """
 
     code: Assembly
     stream: list[tuple[str, list[int]]]
     passes: list[Pass]
+    subroutines: list[Assembly]
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -66,7 +71,8 @@ class LayerCode:
     @property
     def flash(self) -> int:
         """Bytes of code and stream."""
-        return self.code.size + 4 * sum(len(words) for _, words in self.stream)
+        words = sum(len(words) for _, words in self.stream)
+        return self.code.size + sum(one.size for one in self.subroutines) + 4 * words
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +98,8 @@ class LayerWriter:
     offset: int
     output: str
     table: str | None
+    _parts: dict[tuple[Group, ...], tuple[Assembly, Order]] = field(default_factory=dict)
+    _uses: Counter[tuple[Group, ...]] = field(default_factory=Counter)
 
     def write(self) -> LayerCode:
         """The code and its constants."""
@@ -102,7 +110,8 @@ class LayerWriter:
         passes = passes_of(order, self.plans, self.form.packing)
         if bool(self.output) and not looped_bytes and len(natural) > STRAIGHT_REACH:
             raise ValueError("a straight layer of so many rows")
-        result = LayerCode(Assembly(), [], passes)
+        self._uses.update(one.groups for one in passes)
+        result = LayerCode(Assembly(), [], passes, [])
         first = 0
         for number, part in enumerate(self._segments(passes)):
             far = max(self.offset + 2 * len(natural), len(natural)) > STRAIGHT_REACH
@@ -113,7 +122,7 @@ class LayerWriter:
         return result
 
     def _segments(self, passes: list[Pass]) -> Iterator[list[Pass]]:
-        if self.form.rows == "straight":
+        if self.form.rows != "loop":
             yield from ([one] for one in passes)
             return
         for _, same in groupby(passes, key=lambda one: one.shape):
@@ -127,38 +136,63 @@ class LayerWriter:
         passes = f", {len(part)} passes" if len(part) > 1 else ""
         code.comment(f"rows {_listed(part)}: {methods}{passes}; requantize: {one.kind}")
         if not sink.looped:
-            order, constants = self._pass(code, one, sink, first, label)
+            order, constants = self._pass(result, code, one, sink, first, label)
             self._stream(result, one, order, constants)
             return
         sink.start_loop(code, first, len(part))
         with code.loop(label, len(part)):
-            order, _ = self._pass(code, one, sink, first, label)
+            order, _ = self._pass(result, code, one, sink, first, label)
         for other in part:
-            _, constants = self._pass(Assembly(), other, sink, first, label)
+            _, constants = self._pass(result, Assembly(), other, sink, first, label)
             self._stream(result, other, order, constants)
 
     def _pass(
-        self, code: Assembly, one: Pass, sink: Sink, first: int, label: str
+        self, result: LayerCode, code: Assembly, one: Pass, sink: Sink, first: int, label: str
     ) -> tuple[Order, list[int]]:
-        words, sums = words_of(one.groups)
-        taken = [register for own in sums for register in own]
-        code.load_many(STREAM, taken)
-        steps = -(-len(self.source.columns) // 2)
-        free = [register for register in _LOW if register not in taken]
-        if self.form.columns == "loop":
-            free.remove("r6")
-            order = looped_columns(code, words, self.source.offset, steps, free, f"{label}_c")
+        _, sums = words_of(one.groups)
+        if self.form.rows == "call" and self._uses[one.groups] > 1:
+            name = f"{self.label}_sums_{list(self._uses).index(one.groups)}"
+            if one.groups not in self._parts:
+                part = Assembly()
+                part.label(name)
+                part.op(f"str.w lr, [sp, #{RETURN_SLOT}]")
+                order = self._sums(part, one.groups, f"{name}_c")
+                part.op(f"ldr.w pc, [sp, #{RETURN_SLOT}]", 4, 2 + REFILL)
+                self._parts[one.groups] = part, order
+                result.subroutines.append(part)
+            part, order = self._parts[one.groups]
+            code.op(f"bl {name}", 4, 1 + REFILL)
+            code.cycles += part.cycles
+        elif self.form.columns != "straight":
+            order = self._sums(code, one.groups, f"{label}_c")
         else:
-            inputs = [InputWord("sp", self.source.offset + 4 * step) for step in range(steps)]
-            order = straight_columns(code, words, inputs, free)
+            if one.groups not in self._parts:
+                part = Assembly()
+                self._parts[one.groups] = part, self._sums(part, one.groups, "")
+            part, order = self._parts[one.groups]
+            code.append(part)
         constants: list[int] = []
         epilogue = Epilogue(code, self.layer, self.plans, sink, self.table, constants)
         epilogue.emit(one, sums, first)
         return order, constants
 
+    def _sums(self, code: Assembly, groups: tuple[Group, ...], label: str) -> Order:
+        """Start values and all columns."""
+        words, sums = words_of(groups)
+        taken = [register for own in sums for register in own]
+        code.load_many(STREAM, taken)
+        free = [register for register in _LOW if register not in taken]
+        steps = -(-len(self.source.columns) // 2)
+        if self.form.columns != "straight":
+            free.remove("r6")
+            unrolled = LOOP_STEPS[self.form.columns]
+            return looped_columns(code, words, self.source.offset, steps, unrolled, free, label)
+        inputs = [InputWord("sp", self.source.offset + 4 * step) for step in range(steps)]
+        return straight_columns(code, words, inputs, free)
+
     def _stream(self, result: LayerCode, one: Pass, order: Order, constants: list[int]) -> None:
         rows = list(one.rows)
-        weights = self._lanes(rows)
+        weights = self._lanes[rows]
         bias = self.layer.bias[rows].astype(np.int64) + self.source.added * weights.sum(axis=1)
         with_fractions = one.kind == "halfword"
         fractions = [self.plans[row].fraction if with_fractions else 0 for row in rows]
@@ -167,20 +201,22 @@ class LayerWriter:
         # LDM fills registers by their number.
         taken = [register for own in sums for register in own]
         by_register = dict(zip(taken, starts, strict=True))
-        packed = pack(one.groups, weights)
+        packed, at = pack(one.groups, weights), np.array(order)
         ordered = sorted(taken, key=lambda r: 14 if r == "lr" else int(r[1:]))
         name = f"rows {', '.join(map(str, rows))}"
         result.stream.extend(
             [
                 (f"{name}: start values", [by_register[register] for register in ordered]),
-                (f"{name}: weights", [int(packed[k, step]) for step, k in order]),
+                (f"{name}: weights", packed[at[:, 1], at[:, 0]].tolist()),
                 (f"{name}: requantization", constants),
             ]
         )
 
-    def _lanes(self, rows: list[int]) -> NDArray[np.int64]:
+    @cached_property
+    def _lanes(self) -> NDArray[np.int64]:
+        """Weights by row and lane."""
         columns = list(self.source.columns)
-        weights = self.layer.weights[rows][:, columns].astype(np.int64)
+        weights = self.layer.weights[:, columns].astype(np.int64)
         return np.pad(weights, ((0, 0), (0, len(columns) % 2)))
 
 

@@ -10,6 +10,8 @@ from miniml.kernels.cortex_m4.groups import PAIR, SINGLE, Group, chain
 from miniml.kernels.cortex_m4.requantize import KINDS, Kind, Requantize
 
 Packing = Literal["chain", "pair", "single"]
+Columns = Literal["straight", "loop", "short loop"]
+Rows = Literal["straight", "call", "loop"]
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,13 @@ class Form:
 
     Attributes:
         packing: of weights: "chain" is the fastest, "pair" takes one byte a weight.
-        columns, rows: "straight" line, or a "loop" over them.
+        columns: in a "straight" line, or a loop of 16 or (short) 4 pairs of them.
+        rows: in a "straight" line, a "call" of their sums for each pass, or a "loop" over passes.
     """
 
     packing: Packing
-    columns: Literal["straight", "loop"]
-    rows: Literal["straight", "loop"]
+    columns: Columns
+    rows: Rows
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,18 @@ class Pass:
         groups: cover `rows` in their order.
         rows: of the layer.
         kind: of requantization, the same for all of them.
+        n: -shift of all rows of a "high word"; None: they differ, or it doesn't matter.
     """
 
     groups: tuple[Group, ...]
     rows: tuple[int, ...]
     kind: Kind
+    n: int | None
 
     @property
-    def shape(self) -> tuple[tuple[Group, ...], Kind]:
+    def shape(self) -> tuple[tuple[Group, ...], Kind, int | None]:
         """Passes of one shape can share code in a loop."""
-        return self.groups, self.kind
+        return self.groups, self.kind, self.n
 
 
 def row_order(plans: Sequence[Requantize]) -> list[int]:
@@ -95,4 +100,6 @@ def _pass(groups: Sequence[Group], rows: Sequence[int], plans: Sequence[Requanti
     kind = max((plans[row].kind for row in rows), key=KINDS.index)
     if kind == "halfword" and any(group.kind != "chain" for group in groups):
         kind = "high word"
-    return Pass(tuple(groups), tuple(rows), kind)
+    shifts = {plans[row].n for row in rows}
+    n = shifts.pop() if kind == "high word" and len(shifts) == 1 else None
+    return Pass(tuple(groups), tuple(rows), kind, n)

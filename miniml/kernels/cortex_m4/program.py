@@ -63,6 +63,7 @@ class Program:
     def code_size(self) -> int:
         """Bytes of code; the assembler fills up the last word."""
         parts = [self.entry, self.ending, *self.exits, *(one.code for one in self.layers)]
+        parts += [part for one in self.layers for part in one.subroutines]
         return -(-sum(part.size for part in parts) // 4) * 4
 
     @property
@@ -102,13 +103,17 @@ def _order_bytes(rows: Sequence[int]) -> int:
 
 
 def build(
-    model: QuantizedModel, forms: Sequence[Form], plans: Sequence[Sequence[Requantize]]
+    model: QuantizedModel,
+    forms: Sequence[Form],
+    plans: Sequence[Sequence[Requantize]],
+    *,
+    small: bool,
 ) -> Program:
-    """Write all layers in their forms."""
+    """Write all layers in their forms, and the entry small or fast."""
     name, frame = model.name, Frame.of(model)
     output = _symbol(name, "output")
     entry = Assembly()
-    added = write_entry(entry, model, frame, name)
+    added = write_entry(entry, model, frame, small=small)
     entry.address(STREAM, _symbol(name, "stream"))
     columns = input_columns(model.n_inputs)
     layers: list[LayerCode] = []
@@ -159,7 +164,9 @@ def text_of(program: Program, header: Sequence[str], placement: Placement) -> st
         lines += one.code.lines
         if number < len(program.layers):
             lines += program.exits[number - 1].lines
-    lines += [*program.ending.lines, f".size {run}, . - {run}", ""]
+    lines += program.ending.lines
+    lines += [text for one in program.layers for part in one.subroutines for text in part.lines]
+    lines += [f".size {run}, . - {run}", ""]
     words = [line for n, one in enumerate(program.layers, 1) for line in _stream_lines(n, one)]
     lines += _object(name, "stream", placement, 4, words)
     for number, (layer, one) in enumerate(zip(model.layers, program.layers, strict=True), start=1):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from miniml.kernels.cortex_m4.assembly import Assembly
 
 # Words of the frame.
-LAYERS_SLOT, POINTER_SLOT, COUNT_SLOT = 0, 4, 8
+LAYERS_SLOT, POINTER_SLOT, COUNT_SLOT, RETURN_SLOT = 0, 4, 8, 12
 
 
 @dataclass(frozen=True)

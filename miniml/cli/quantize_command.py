@@ -8,14 +8,15 @@ from typing import Any
 
 from miniml import fixed_point
 from miniml.calibration_report import report_ranges
+from miniml.cli.advice import run_advice
 from miniml.cli.output import figures, load, show, title
 from miniml.dataset import fingerprint, read_bytes
-from miniml.errors import LockError, MiniMLError
+from miniml.errors import LockError, MiniMLError, UsageError
 from miniml.evaluation import Metrics
 from miniml.lock import LOCK_FILE, Lock, read_lock
 from miniml.model import QuantizedModel
 from miniml.pipeline import make_lock, save_lock
-from miniml.settings import Settings
+from miniml.settings import Settings, load_settings
 
 Subparsers = Any  # argparse has no public name for what add_subparsers returns
 
@@ -31,11 +32,27 @@ def register(subparsers: Subparsers) -> None:
     )
     parser.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="holds model.toml")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.add_argument(
+        "--advise",
+        action="store_true",
+        help="try every way on the calibration rows, and QAT where those lose too much; print a "
+        "table with costs and say which to take; writes nothing",
+    )
+    parser.add_argument(
+        "--take", action="store_true", help="with --advise: write the choice into model.toml"
+    )
+    parser.add_argument(
+        "--project-dir", type=Path, default=Path(), help="holds boards.ini (default: here)"
+    )
     parser.set_defaults(run=run_quantize)
 
 
 def run_quantize(arguments: argparse.Namespace) -> int:
     """`miniml quantize`."""
+    if arguments.take and not arguments.advise:
+        raise UsageError("--take needs --advise, whose choice it writes")
+    if arguments.advise:
+        return run_advice(arguments, current_lock(load_settings(arguments.model_dir)))
     settings, dataset, split = load(arguments.model_dir)
     old = current_lock(settings)
     path = settings.model_dir / LOCK_FILE

@@ -10,6 +10,7 @@ One registry a process. A call that fails leaves it as it was.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from miniml.accuracy import check_accuracy_loss, evaluate
-from miniml.adapters.export import BACKENDS
 from miniml.boards import load_boards, pick_board
 from miniml.errors import ModelError, SettingsError, UnknownModelError
 from miniml.ml_runtime import MiniNeuralNetwork
@@ -138,7 +138,7 @@ def export_to_c(
     network = get_model(name)
     if target is not None:
         board = pick_board(load_boards(Path(project_dir)), target)
-        mode = mode or available(MODE_OF_CORE[board.core])
+        mode = mode or MODE_OF_CORE[board.core]
     text = _automatic(network, alias) if mode is None else network.to_c(mode, alias=alias)
     if not network.quantized:
         network.quantize()
@@ -174,7 +174,7 @@ def get_model(name: str) -> MiniNeuralNetwork:
     Raises:
         UnknownModelError: there is none; names the nearest one.
     """
-    if name not in _models:
+    if not isinstance(name, str) or name not in _models:
         near = difflib.get_close_matches(str(name), _models, n=1)
         hint = (
             f"did you mean {near[0]!r}?"
@@ -200,17 +200,10 @@ def remove_model(name: str) -> None:
     del _models[name]
 
 
-def available(mode: str) -> str:
-    """The mode, or int8 where its backend isn't there."""
-    return mode if mode in BACKENDS else "int8"
-
-
 def _automatic(network: MiniNeuralNetwork, alias: bool) -> str:
     """The first mode of AUTOMATIC that carries the model."""
-    modes = [mode for mode in AUTOMATIC if mode in BACKENDS]
-    for mode in modes[:-1]:
-        try:
+    *first, last = AUTOMATIC
+    for mode in first:
+        with contextlib.suppress(ModelError):
             return network.to_c(mode, alias=alias)
-        except ModelError:
-            continue
-    return network.to_c(modes[-1], alias=alias)
+    return network.to_c(last, alias=alias)

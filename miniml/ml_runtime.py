@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from miniml.fixed_point import quantize_multiplier
 from miniml.float_model import FloatModel
 from miniml.layer_attributes import is_layer_attribute, layer_attribute, layer_attributes
 from miniml.model import QuantizedModel
+from miniml.network_options import NetworkOptions
 from miniml.network_settings import network_settings
 from miniml.network_state import Fitted, NetworkState
 from miniml.quantization import activation_scales, quantize
@@ -44,7 +45,11 @@ class MiniNeuralNetwork:
     """
 
     def __init__(
-        self, n_inputs: int, n_hidden: int | Sequence[int] = 16, n_outputs: int = 1, **settings: Any
+        self,
+        n_inputs: int,
+        n_hidden: int | Sequence[int] = 16,
+        n_outputs: int = 1,
+        **settings: Unpack[NetworkOptions],
     ) -> None:
         """Nothing is trained yet.
 

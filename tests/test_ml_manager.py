@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from miniml import errors, evaluate, evaluate_quantized, ml_manager, network_file
 from miniml.accuracy import check_accuracy_loss
+from miniml.adapters import export
 from miniml.ml_runtime import MiniNeuralNetwork
 from miniml.model import canonical_json
 from miniml.network_file import dump_network, parse_network
+from miniml.network_options import NetworkOptions
 from miniml.table import infer_shape, matrix
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +29,7 @@ XOR = [[0.0, 0.0, 0], [0.0, 1.0, 1], [1.0, 0.0, 1], [1.0, 1.0, 0]]
 # Raw units, so that the scaler can be seen in what is generated.
 FAR = [[row[0] * 40 + 10, row[1] * 0.5 - 3, row[2]] for row in XOR]
 GUIDE = {"n_inputs": 2, "n_hidden": 4, "n_outputs": 1, "epochs": 2000, "learning_rate": 0.1}
-QUICK = {"epochs": 5, "restarts": 0}
+QUICK: NetworkOptions = {"epochs": 5, "restarts": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +82,21 @@ def test_export_quantizes_once_and_takes_modes_boards_and_an_alias(tmp_path: Pat
         ml_manager.export_to_c("far", target="uno", project_dir=tmp_path)
     with pytest.raises(errors.UnknownModelError, match="did you mean 'far'"):
         ml_manager.export_to_c("fa")
+
+
+def test_where_cmsis_nn_fails_the_hybrid_mode_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = train(params={"n_hidden": 4, **QUICK})
+    automatic = ml_manager.export_to_c("far")
+    assert automatic == network.to_c("cmsis_nn") != network.to_arduino_code()
+    assert ml_manager.export_to_c("far", target="stm32f4", project_dir=ROOT) == automatic
+
+    def fails(job: export.ExportJob) -> str:
+        raise errors.ModelError(f"{job.model.name}: not in this mode")
+
+    monkeypatch.setattr(export, "BACKENDS", {**export.BACKENDS, "cmsis_nn": fails})
+    assert ml_manager.export_to_c("far") == network.to_arduino_code()
+    with pytest.raises(errors.ModelError, match="not in this mode"):
+        ml_manager.export_to_c("far", mode="cmsis_nn")
 
 
 def test_an_export_that_fails_quantizes_nothing() -> None:

@@ -14,10 +14,12 @@ import pytest
 from miniml import errors, reference
 from miniml.adapters.cmsis_nn.adapter import CMSISAdapter
 from miniml.ml_runtime import MiniNeuralNetwork
+from miniml.network_options import NetworkOptions
+from miniml.network_settings import SECTION_OF
 
 XOR = [[0.0, 0.0, 0], [0.0, 1.0, 1], [1.0, 0.0, 1], [1.0, 1.0, 0]]
 POINTS = [row[:2] for row in XOR]
-QUICK = {"epochs": 20, "restarts": 0}
+QUICK: NetworkOptions = {"epochs": 20, "restarts": 0}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,10 @@ def test_what_was_quantized_is_dropped_when_it_is_no_longer_true(xor: MiniNeural
     assert xor.quantized  # the copy's life is its own
 
 
+def test_editors_are_told_of_every_setting() -> None:
+    assert set(NetworkOptions.__annotations__) == {"name", "task", *SECTION_OF}
+
+
 def test_what_the_ranges_rest_on(xor: MiniNeuralNetwork) -> None:
     reports = xor.report_ranges([*POINTS, [0.5, 2.0]])
     assert [report.name for report in reports] == ["input", "layer 1", "layer 2"]
@@ -109,7 +115,7 @@ def test_every_setting_of_the_stages_reaches_them() -> None:
         settings: dict[str, Any] = {**QUICK, name: value}
         other = MiniNeuralNetwork(2, 4, 1, **settings).fit(XOR).quantize()
         assert other.quantized_model.model_id != plain.model_id, name
-    limited = MiniNeuralNetwork(2, 4, 1, weight_limit=0.25, **QUICK).fit(XOR).float_model
+    limited = MiniNeuralNetwork(2, 4, 1, weight_limit=0.25, epochs=20).fit(XOR).float_model
     assert max(np.abs(layer.weights).max() for layer in limited.layers) <= 0.25
 
 
@@ -156,7 +162,7 @@ def test_kinds_of_labels() -> None:
     assert values[0] == pytest.approx([5.0, -1.0], abs=0.5)
     one = MiniNeuralNetwork(2, 4, 1, **QUICK).fit(rows_of(20, lambda p: p[0]))
     assert one.float_model.task == "regression"
-    forced = MiniNeuralNetwork(2, 4, 1, task="regression", **QUICK).fit(XOR)
+    forced = MiniNeuralNetwork(2, 4, 1, task="regression", epochs=20).fit(XOR)
     assert forced.float_model.task == "regression"
 
 
@@ -194,7 +200,7 @@ def test_bad_rows_leave_the_network_as_it_was(
         (3, "auto", 0.5, "label 0.5"),
     ],
 )
-def test_labels_out_of_range(n_outputs: int, task: str, label: float, words: str) -> None:
+def test_labels_out_of_range(n_outputs: int, task: Any, label: float, words: str) -> None:
     network = MiniNeuralNetwork(2, 4, n_outputs, task=task)
     with pytest.raises(errors.LabelError, match=words):
         network.fit([*XOR, [0.5, 0.5, label]])
@@ -282,7 +288,7 @@ def changed(network: MiniNeuralNetwork, **values: Any) -> MiniNeuralNetwork:
 
 
 def test_weights_and_sums_that_the_contract_can_t_carry() -> None:
-    network = MiniNeuralNetwork(2, 4, 1, name="net", **QUICK).fit(XOR)
+    network = MiniNeuralNetwork(2, 4, 1, name="net", epochs=20).fit(XOR)
     nan = np.full((4, 2), np.nan, np.float32)
     # So large that the layer's range, calibrated before, asks for a left shift past 31 bits.
     large = np.full((4, 2), 1e8, np.float32)

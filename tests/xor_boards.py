@@ -14,6 +14,7 @@ from miniml import reference, reference_float
 from miniml.cost.benchmark import TARGETS, ModelCode, build
 from miniml.float_net import is_float_mode, make_float_net
 from miniml.ml_runtime import MiniNeuralNetwork
+from miniml.network_options import NetworkOptions
 from miniml.sim.arm.core import Stop
 from miniml.sim.arm.machine import CoreName, Machine
 from miniml.sim.avr.batch import run_batch
@@ -22,7 +23,7 @@ XOR = [[0.0, 0.0, 0], [0.0, 1.0, 1], [1.0, 0.0, 1], [1.0, 1.0, 0]]
 POINTS = [row[:2] for row in XOR]
 WANTED = [0, 1, 1, 0]
 # Example 1 of the guide, and example 2, which says nothing more than the shape.
-EXAMPLES = {
+EXAMPLES: dict[int, NetworkOptions] = {
     1: {"epochs": 2000, "learning_rate": 0.1, "scaling": "minmax"},
     2: {},
 }
@@ -82,7 +83,8 @@ const float *benchmark_run(uint32_t model, uint32_t row) {
 
 def network(example: int, seed: int) -> MiniNeuralNetwork:
     """Trained and quantized as the guide's example does it."""
-    settings = EXAMPLES[example] | {"seed": seed, "name": f"xor_{example}_{seed}"}
+    settings = EXAMPLES[example].copy()
+    settings["seed"], settings["name"] = seed, f"xor_{example}_{seed}"
     return MiniNeuralNetwork(2, 4, 1, **settings).fit(XOR).quantize()
 
 

@@ -17,66 +17,7 @@ from miniml.model import Int8Array, QuantizedModel
 from miniml.sim.arm.core import Stop
 from miniml.sim.arm.machine import Machine
 
-# Calls a function with every register that a caller may have in use full, and says in R0 whether
-# they came back: R0, R1: arguments, R2: function; the result goes to [R3].
-CALLER = """\
-\t.syntax unified
-\t.cpu cortex-m0plus
-\t.thumb
-\t.text
-\t.global call_full
-\t.type call_full, %function
-call_full:
-\tpush {r3-r7, lr}
-\tmov r4, r8
-\tmov r5, r9
-\tmov r6, r10
-\tmov r7, r11
-\tpush {r4-r7}
-\tldr r4, =0x11111111
-\tldr r5, =0x22222222
-\tldr r6, =0x33333333
-\tldr r7, =0x44444444
-\tmov r8, r5
-\tmov r9, r6
-\tmov r10, r7
-\tmov r11, r4
-\tmov r12, r4
-\tblx r2
-\tldr r3, [sp, #16]
-\tstr r0, [r3]
-\tldr r0, =0x11111111
-\tsubs r4, r4, r0
-\tmov r1, r11
-\tsubs r1, r1, r0
-\torrs r4, r1
-\tldr r0, =0x22222222
-\tsubs r5, r5, r0
-\torrs r4, r5
-\tmov r1, r8
-\tsubs r1, r1, r0
-\torrs r4, r1
-\tldr r0, =0x33333333
-\tsubs r6, r6, r0
-\torrs r4, r6
-\tmov r1, r9
-\tsubs r1, r1, r0
-\torrs r4, r1
-\tldr r0, =0x44444444
-\tsubs r7, r7, r0
-\torrs r4, r7
-\tmov r1, r10
-\tsubs r1, r1, r0
-\torrs r4, r1
-\tmovs r0, r4
-\tpop {r4-r7}
-\tmov r8, r4
-\tmov r9, r5
-\tmov r10, r6
-\tmov r11, r7
-\tpop {r3-r7, pc}
-\t.ltorg
-"""
+CALLER = Path(__file__).with_name("kernels_cortex_m0plus_caller.S")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +36,10 @@ def case(model: QuantizedModel, inputs: Int8Array, options: KernelOptions | None
 
 def link(cases: Sequence[Case], folder: Path) -> Path:
     """One ELF of all programs; models need different names."""
-    sources = []
-    texts = {"caller": CALLER} | {item.model.name: item.program.assembly for item in cases}
-    for name, text in texts.items():
-        sources.append(folder / f"{name}.S")
-        sources[-1].write_text(text, encoding="utf-8")
+    sources = [CALLER]
+    for item in cases:
+        sources.append(folder / f"{item.model.name}.S")
+        sources[-1].write_text(item.program.assembly, encoding="utf-8")
     elf = folder / "program.elf"
     subprocess.run(
         [
@@ -163,13 +103,16 @@ def _differences(machine: Machine, item: Case, prefixes: bool) -> list[str]:
     return found
 
 
-def registers_lost(item: Case, folder: Path, *, shift: int = 0) -> int:
+def registers_lost(
+    item: Case, folder: Path, *, shift: int = 0, interrupts: int | None = None
+) -> int:
     """Not 0 where a call with full registers loses one; the output is checked too.
 
     Args:
         item: its first input is run.
         folder: for the files.
         shift: bytes by which the input is off a word.
+        interrupts: an interrupt every so many cycles.
     """
     machine = Machine.bare("cortex-m0plus")
     try:
@@ -178,9 +121,13 @@ def registers_lost(item: Case, folder: Path, *, shift: int = 0) -> int:
         machine.write(at + shift, item.inputs[0].tobytes())
         function = machine.symbols[f"{name}_run_layers"] | 1
         layers = len(item.model.layers)
+        if interrupts is not None:
+            machine.call(machine.symbols["interrupt_often"], interrupts)
         result = machine.call(
             machine.symbols["call_full"], at + shift, layers, function, 0x2009_0000
         )
+        ticks = int.from_bytes(machine.read(machine.symbols["ticks"], 4), "little")
+        assert (ticks > 5) == (interrupts is not None)
         assert result.stop is Stop.TRAP
         pointer = int.from_bytes(machine.read(0x2009_0000, 4), "little")
         output = np.frombuffer(machine.read(pointer, item.model.n_outputs), np.int8)

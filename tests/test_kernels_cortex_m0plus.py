@@ -78,6 +78,14 @@ def test_the_callers_registers_and_any_address(tmp_path: Path, options: KernelOp
         assert registers_lost(case(net.model, net.inputs, options), tmp_path, shift=shift) == 0
 
 
+@every_method
+def test_interrupts_anywhere(tmp_path: Path, options: KernelOptions) -> None:
+    net = benchmark_net("N3", 3, signed=True, rows=1)
+    item = case(net.model, net.inputs, options)
+    for period in (61, 64, 67, 71):
+        assert registers_lost(item, tmp_path, interrupts=period) == 0
+
+
 def test_less_flash_costs_cycles_and_no_byte(tmp_path: Path) -> None:
     net = benchmark_net("N4", 1, signed=True, rows=3)
     cases, slowest = [], 0

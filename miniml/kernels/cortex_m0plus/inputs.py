@@ -146,18 +146,7 @@ def _gather(code: Code, register: str, x_offset: int) -> None:
 def input_routines(code: Code, frame: Frame, columns: int, x_offset: int) -> None:
     """The rare ways of the first layer: inputs to clamp, and an address that is not aligned."""
     at = frame.inputs_at(columns)
-    code.note("clamps the inputs on the stack, byte by byte")
-    code.label(".Lclamp_inputs")
-    _start(code, at, columns)
-    code.op(f"movs r3, #{1 if x_offset else 0}")
-    code.label(".Lclamp_next")
-    code.op("ldrb r2, [r0]")
-    code.ops("cmp r2, #0", "bne .Lclamp_good") if x_offset else code.ops(
-        "cmp r2, #127", "bls .Lclamp_good"
-    )
-    code.op("strb r3, [r0]")
-    code.label(".Lclamp_good")
-    code.ops("adds r0, #1", "cmp r0, r1", "bne .Lclamp_next", "bx lr")
+    _clamp_routine(code, at, columns, x_offset)
     code.note("copies inputs that are not aligned; R0 becomes their address")
     code.label(".Lcopy_inputs")
     code.ops("mov r3, r0")
@@ -175,13 +164,41 @@ def _start(code: Code, at: int, columns: int) -> None:
     code.op("adds r1, r0, r1")
 
 
+def _clamp_routine(code: Code, at: int, columns: int, x_offset: int) -> int:
+    """Writes `.Lclamp_inputs`; its cycles. R6 is 0x80808080."""
+    before = code.cycles
+    code.note("clamps the inputs on the stack, four at a time")
+    code.label(".Lclamp_inputs")
+    words = (columns + 3) // 4
+    address_in_frame(code, "r0", at)
+    code.constant("r1", 4 * words)
+    code.op("adds r1, r0, r1")
+    if x_offset:
+        code.op("mvns r4, r6", "0x7f7f7f7f")
+    each = code.cycles
+    code.label(".Lclamp_next")
+    code.op("ldr r2, [r0]")
+    if x_offset:
+        code.ops("movs r3, r2", "ands r3, r4", "adds r3, r3, r4")
+        code.op("orrs r3, r2", "the upper bit of each byte that is not 0")
+        code.ops("movs r5, r6", "bics r5, r3", "lsrs r5, r5, #7", "adds r2, r2, r5")
+    else:
+        code.ops("movs r3, r2", "ands r3, r6", "lsrs r5, r3, #7", "subs r5, r3, r5")
+        code.op("orrs r5, r3", "0xff for each byte below 0")
+        code.op("bics r2, r5")
+    code.ops("stm r0!, {r2}", "cmp r0, r1", "bne .Lclamp_next")
+    code.cycles += (words - 1) * (code.cycles - each + 1)
+    if columns % 4 and x_offset:
+        unused = 8 * (4 - columns % 4)
+        code.op("subs r0, #4", "bytes behind the inputs stay 0")
+        code.ops(f"lsls r2, r2, #{unused}", f"lsrs r2, r2, #{unused}", "str r2, [r0]")
+    code.op("bx lr")
+    return code.cycles - before
+
+
 def clamping_cycles(frame: Frame, columns: int, x_offset: int, inputs: Int8Array) -> Int64Array:
     """Cycles that `.Lclamp_inputs` adds to each input row, int64 (n,)."""
     below = (inputs == -128) if x_offset else (inputs < 0)
-    start = Code()
-    _start(start, frame.inputs_at(columns), columns)
-    # LDRB 2, CMP 1, a taken branch 2 or a branch and a store 3, ADDS, CMP, BNE 4; the last
-    # BNE is not taken. The call 3 and the return 2, less the branch that skips them.
-    fixed = start.cycles + 1 + 9 * columns - 1 + 3 + 2 - 1
-    counts = below.sum(axis=1).astype(np.int64)
-    return np.asarray(np.where(counts > 0, fixed + counts, 0), dtype=np.int64)
+    routine = _clamp_routine(Code(), frame.inputs_at(columns), columns, x_offset)
+    # The call takes 3, and the branch that skips it is not taken.
+    return np.asarray(np.where(below.any(axis=1), routine + 3 - 1, 0), dtype=np.int64)

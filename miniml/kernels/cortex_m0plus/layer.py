@@ -137,7 +137,7 @@ def write_rows(
 
 def _worth_clearing(place: Place, choice: LayerChoice) -> bool:
     """Rows that are often 0 leave early if their byte is 0 already."""
-    zero = Outputs(place.code, place.outputs, place.table, place.layer.table).final
+    zero = Outputs(place.code, place.outputs, place.table, place.layer.table, 0).final
     return any(
         row.fast is not None and row.fast.form == "above" and zero(row.fast.y_low) == 0
         for row in choice.fast_rows
@@ -158,7 +158,7 @@ def _clear_outputs(place: Place) -> None:
 
 
 def _write_fixed(place: Place, rows: tuple[PackedRow, ...]) -> None:
-    outputs = Outputs(place.code, place.outputs, place.table, place.layer.table)
+    outputs = Outputs(place.code, place.outputs, place.table, place.layer.table, rows[0].row)
     for row in rows:
         value = outputs.final(row.y_low)
         if place.cleared and value == 0:

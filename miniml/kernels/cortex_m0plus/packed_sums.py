@@ -114,7 +114,8 @@ class _Decoder:
         self.place, self.packing, self.code = place, packing, place.code
         self.words = words
         self.paths: list[RowPaths] = []
-        self.outputs = Outputs(place.code, place.outputs, place.table, place.layer.table)
+        lowest = min(rows_in(words), default=0)
+        self.outputs = Outputs(place.code, place.outputs, place.table, place.layer.table, lowest)
         self.exact_rows: list[int] = []
 
     def write(self) -> None:

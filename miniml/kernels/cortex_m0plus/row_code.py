@@ -15,6 +15,7 @@ from miniml.kernels.cortex_m0plus.row_method import Keeping, PackedRow
 from miniml.model import Int8Array
 
 _WINDOW = 32  # words that LDR reaches from R0
+_OUTPUT_REACH = 32  # bytes that STRB reaches from R7
 _MOST_CONSTANTS = 6  # of one row
 _ROW_BYTES = 72  # no row takes more
 _BRANCH_BYTES = 230  # how far a conditional branch is let go
@@ -24,9 +25,10 @@ class Outputs:
     """Constants, output addresses and rare ways of the rows of one group."""
 
     def __init__(
-        self, code: Code, outputs: str, table: str | None, values: Int8Array | None
+        self, code: Code, outputs: str, table: str | None, values: Int8Array | None, lowest: int
     ) -> None:
-        """Nothing is written yet."""
+        """Nothing is written yet; `lowest` is the group's first row."""
+        self._lowest = lowest
         self.code = code
         self.table, self.values = table, values
         self._outputs = outputs
@@ -57,9 +59,9 @@ class Outputs:
             self.code.op(f"adds r0, #{4 * step}")
             self._window = len(self._constants)
         if self._base is None:
-            self._base = row
-            self.load("r7", self._outputs if not row else f"{self._outputs} + {row}")
-        while not 0 <= row - self._base < 32:
+            self._base = max(self._lowest, row - _OUTPUT_REACH + 1)
+            self.load("r7", f"{self._outputs} + {self._base}")
+        while not 0 <= row - self._base < _OUTPUT_REACH:
             step = max(-255, min(255, row - self._base))
             self.code.op(f"{'adds' if step > 0 else 'subs'} r7, #{abs(step)}")
             self._base += step
@@ -72,6 +74,9 @@ class Outputs:
 
     def stub(self, value: int, target: str) -> str:
         """The label of a rare way: R4 becomes a value, then on at the target."""
+        for label, *rest in self._stubs:
+            if rest == [value, target]:
+                return label
         if not self._stubs:
             self._first_branch = self.code.bytes
         label = self.code.new_label("rare")

@@ -69,7 +69,7 @@ def _write_pass(
     place.data.words([*first, f"{entry} + 1"], f"rows {listed}: first sums, entry")
     place.data.words(list(window_words([item.weights for item in rows])), "windows")
     inputs = area_bytes(columns) + frame.inputs_at(columns)
-    outputs = Outputs(code, place.outputs, place.table, layer.table)
+    outputs = Outputs(code, place.outputs, place.table, layer.table, rows[0].row.row)
     paths = []
     for number, item in enumerate(rows):
         outputs.before((_REST_BYTES + inputs // 100) * len(item.rests))

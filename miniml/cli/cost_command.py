@@ -17,6 +17,7 @@ from miniml.cli.model_arguments import (
 )
 from miniml.cost import Cost, foretell
 from miniml.cost.calibration import load_calibrations
+from miniml.cost.energy import POWER, nanojoules
 from miniml.cost.foretelling import ANY_TOOLCHAIN
 from miniml.kernels.choice import kernels_for
 from miniml.model import Int8Array, QuantizedModel
@@ -91,7 +92,14 @@ def _json(
     board: Board, toolchain: str | None, cost: Cost, others: dict[str, Cost]
 ) -> dict[str, Any]:
     optimize = {level: _figures(other) for level, other in others.items()}
-    return {"name": board.name} | _figures(cost) | {"toolchain": toolchain, "optimize": optimize}
+    energy = None if cost.cycles is None else round(nanojoules(board.core, cost.cycles), 1)
+    more = {
+        "toolchain": toolchain,
+        "energy_nj": energy,
+        "energy_source": POWER[board.core].source,
+        "optimize": optimize,
+    }
+    return {"name": board.name} | _figures(cost) | more
 
 
 def _figures(cost: Cost) -> dict[str, Any]:
@@ -136,4 +144,6 @@ def _lines(board: Board, toolchain: str | None, cost: Cost) -> list[str]:
         f"  {cost.cycles:,} cycles, {time:,.3f} ms at {board.clock_hz / 1e6:g} MHz "
         f"({least} {cost.cycles_max:,} for any input), {cost.memory}, {toolchain}"
     )
+    microjoules = nanojoules(board.core, cost.cycles) / 1000
+    lines.append(f"  {microjoules:,.2f} uJ an inference ({POWER[board.core].source})")
     return lines

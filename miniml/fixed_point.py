@@ -23,13 +23,18 @@ MULTIPLIER_MIN = 2**30
 MULTIPLIER_LIMIT = 2**31
 SHIFT_MIN = -31
 SHIFT_MAX = 30
+TOO_SMALL = (
+    "the layer's calibrated output range is far too small, calibrate on more rows or scale the "
+    "features"
+)
 
 
-def quantize_multiplier(real: float) -> tuple[int, int]:
+def quantize_multiplier(real: float, where: str = "") -> tuple[int, int]:
     """Write a real multiplier as M * 2^(shift - 31).
 
     Args:
         real: finite, not negative.
+        where: names the row in the error.
 
     Returns:
         M in [2^30, 2^31), rounded half to even on binary64, and shift in [-31, 30].
@@ -38,9 +43,10 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     Raises:
         MultiplierError: negative, NaN, infinite, or too large for shift <= 30.
     """
+    what = f"{where}: multiplier" if where else "multiplier"
     if not math.isfinite(real) or real < 0.0:
         raise MultiplierError(
-            f"multiplier {real!r} is not a finite number >= 0: "
+            f"{what} {real!r} is not a finite number >= 0: "
             "weights or scales are damaged, train again"
         )
     significand, shift = math.frexp(real)
@@ -53,8 +59,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         return MULTIPLIER_MIN, SHIFT_MIN
     if shift > SHIFT_MAX:
         raise MultiplierError(
-            f"multiplier {real!r} needs a left shift of {shift}, more than {SHIFT_MAX}: "
-            "the layer's calibrated output range is far too small, calibrate on more rows"
+            f"{what} {real!r} needs a left shift of {shift}, more than {SHIFT_MAX}: {TOO_SMALL}"
         )
     return multiplier, shift
 
@@ -139,7 +144,7 @@ def prove_row(bound: int, shift: int, where: str) -> None:
     if shift > 0 and bound << shift >= ACCUMULATOR_LIMIT:
         raise AccumulatorError(
             f"{where}: a left shift of {shift} could push its accumulator ({bound}) past 2^31: "
-            "the layer's calibrated output range is far too small, calibrate on more rows"
+            + TOO_SMALL
         )
 
 

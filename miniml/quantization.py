@@ -120,8 +120,9 @@ def quantize_layer(
     bounds = accumulator_bound(rounded, integer_bias)
     multipliers, shifts = [], []
     for row, scale in enumerate(scales.tolist()):
-        multiplier, shift = quantize_multiplier((input_scale * scale) / requantized_scale)
-        prove_row(int(bounds[row]), shift, f"{where}, row {row}")
+        here = f"{where}, row {row}"
+        multiplier, shift = quantize_multiplier((input_scale * scale) / requantized_scale, here)
+        prove_row(int(bounds[row]), shift, here)
         multipliers.append(multiplier)
         shifts.append(shift)
     return DenseLayer(

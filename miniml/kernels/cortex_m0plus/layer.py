@@ -29,12 +29,14 @@ class LayerChoice:
         fixed: rows that give one output whatever the input.
         swar: rows by SWAR.
         loop: rows by the exact portable loop.
+        inline: packed sums are written out, not called.
     """
 
     packing: Packing | None
     fixed: tuple[PackedRow, ...]
     swar: tuple[SwarRow, ...]
     loop: tuple[int, ...]
+    inline: bool = False
 
     @property
     def needs_exact(self) -> bool:
@@ -92,7 +94,12 @@ def layer_rows(layer: DenseLayer, bounds: LayerBounds) -> list[PackedRow]:
 
 
 def choose(
-    layer: DenseLayer, bounds: LayerBounds, rows: list[PackedRow], packed: int, swar: int
+    layer: DenseLayer,
+    bounds: LayerBounds,
+    rows: list[PackedRow],
+    packed: int,
+    swar: int,
+    inline: bool,
 ) -> LayerChoice:
     """The first rows by packed sums, the next by SWAR, the others by the loop.
 
@@ -102,6 +109,7 @@ def choose(
         rows: of `layer_rows`.
         packed, swar: how many; rows that give one output only are not counted, and a row that
             SWAR can't serve goes to the loop.
+        inline: packed sums are written out for each group of words: no call, more flash.
     """
     varying = [row for row in rows if not row.constant]
     candidates = [(row, swar_row(layer, bounds, row)) for row in varying[packed : packed + swar]]
@@ -111,6 +119,7 @@ def choose(
         fixed=tuple(row for row in rows if row.constant),
         swar=tuple(found for _, found in candidates if found is not None),
         loop=(*loop, *(row.row for row in varying[packed + swar :])),
+        inline=inline,
     )
 
 
@@ -118,7 +127,7 @@ def write_rows(
     place: Place, choice: LayerChoice, frame: Frame, swar: SwarRoutines
 ) -> tuple[RowPaths, ...]:
     """All rows of the layer; the paths of those whose cycles depend on the data."""
-    place = replace(place, cleared=_worth_clearing(place, choice))
+    place = replace(place, cleared=_worth_clearing(place, choice), inline=choice.inline)
     if place.cleared:
         _clear_outputs(place)
     paths = () if choice.packing is None else tuple(write_packing(place, choice.packing))

@@ -65,6 +65,7 @@ class Place:
     outputs: str
     table: str | None
     cleared: bool
+    inline: bool
     exact: ExactCycles | None
 
 
@@ -95,12 +96,17 @@ def write_packing(place: Place, packing: Packing) -> list[RowPaths]:
         count, columns = len(words), layer.n_inputs
         rows = rows_in(words)
         listed = ", ".join(map(str, rows)) or "none"
-        entry = f"{place.sums.entry(count, columns)} + 1"
-        place.data.words([*packed_words(words, first), entry], f"rows {listed}: first sums, entry")
+        firsts: list[int | str] = list(packed_words(words, first))
+        if not place.inline:
+            firsts.append(f"{place.sums.entry(count, columns)} + 1")
+        place.data.words(firsts, f"rows {listed}: first sums" + ", entry" * (not place.inline))
         place.data.words(list(column_words(words, layer.weights)), "columns")
         place.code.note(f"rows {listed}: packed sums in {count} words")
-        place.code.op(f"bl .Lsums_{count}")
-        place.code.cycles += place.sums.cycles(count, columns) - 3
+        if place.inline:
+            place.sums.write_inline(place.code, count, columns)
+        else:
+            place.code.op(f"bl .Lsums_{count}")
+            place.code.cycles += place.sums.cycles(count, columns) - 3
         decoder = _Decoder(place, packing, words)
         decoder.write()
         paths += decoder.paths

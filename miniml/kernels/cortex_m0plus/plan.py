@@ -16,9 +16,13 @@ from miniml.model import DenseLayer, QuantizedModel
 PACKED_SUMS, SWAR = "packed sums", "SWAR"
 # Input words beyond these are out of an SP-relative load's reach, whatever else the frame holds.
 _MOST_COLUMNS = 832
-# Quarters of a layer's rows by packed sums and by SWAR; the others go by the exact loop.
-_MIXTURES = ((4, 0), (0, 4), (3, 1), (2, 2), (1, 3), (0, 3), (0, 2), (0, 1), (0, 0))
-_PURE = 2  # of these come without a limit
+# Quarters of a layer's rows by packed sums and by SWAR; the others go by the exact loop. 5: all
+# by packed sums that are written out.
+_INLINE = 5
+_MIXTURES = ((5, 0), (4, 0), (0, 4), (3, 1), (2, 2), (1, 3), (0, 3), (0, 2), (0, 1), (0, 0))
+_PURE = 3  # of these come without a limit
+# Written out, wide layers take more flash than the calls are worth.
+_INLINE_COLUMNS = 64
 _ATTEMPTS = 12
 
 
@@ -30,9 +34,10 @@ class _Layer:
 
     def choice(self, mixture: tuple[int, int]) -> LayerChoice:
         varying = sum(not row.constant for row in self.rows)
-        packed = -(-varying * mixture[0] // 4)
-        both = -(-varying * (mixture[0] + mixture[1]) // 4)
-        return choose(self.layer, self.bounds, self.rows, packed, both - packed)
+        packed = min(-(-varying * mixture[0] // 4), varying)
+        both = min(-(-varying * (mixture[0] + mixture[1]) // 4), varying)
+        inline = mixture[0] == _INLINE and self.layer.n_inputs <= _INLINE_COLUMNS
+        return choose(self.layer, self.bounds, self.rows, packed, both - packed, inline)
 
 
 def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
@@ -84,7 +89,7 @@ _USES = (frozenset("ps"), frozenset("p"), frozenset("s"), frozenset("psl"), froz
 
 def _used(mixture: tuple[int, int]) -> frozenset[str]:
     """Packed sums, SWAR, loop."""
-    parts = (mixture[0], mixture[1], 4 - sum(mixture))
+    parts = (mixture[0], mixture[1], max(4 - sum(mixture), 0))
     return frozenset(letter for letter, part in zip("psl", parts, strict=True) if part)
 
 

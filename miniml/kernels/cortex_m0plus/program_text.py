@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from miniml.kernels.cortex_m0plus.bounds import layer_bounds
 from miniml.kernels.cortex_m0plus.cycles import LayerCycles, ProgramCycles
 from miniml.kernels.cortex_m0plus.emit import Code
@@ -138,7 +140,7 @@ def _write_layer(writer: Writer, number: int) -> None:
     paths = write_rows(
         Place(
             code, writer.data, writer.sums, layer, bounds, writer.outputs,
-            writer.table(number), False, writer.exact,
+            writer.table(number), False, False, writer.exact,
         ),
         choice, writer.frame, writer.swar,
     )  # fmt: skip
@@ -192,7 +194,9 @@ def _finish(writer: Writer, call: int) -> KernelProgram:
         flash=flash,
         sram=sram + moved,
         stack=writer.frame.size + _SAVED + writer.swar_area,
-        layers=tuple(writer.plans),
+        layers=tuple(
+            replace(one, worst_cycles=most) for one, most in zip(writer.plans, worst, strict=True)
+        ),
         cycles=cycles,
         worst_cycles=call + sum(worst),
     )

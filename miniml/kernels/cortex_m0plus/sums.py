@@ -52,6 +52,15 @@ class SumRoutines:
         _end(code, count)
         return 3 + code.cycles + chunks * (with_chunk - fixed)
 
+    def write_inline(self, code: Code, count: int, columns: int) -> None:
+        """The same without a routine, once: LR is not kept."""
+        _load_first(code, count)
+        chunks, rest = divmod(columns, 4)
+        for chunk in range(chunks, 0, -1):
+            _chunk(code, self.frame, count, 4, chunk + (rest > 0))
+        if rest:
+            _chunk(code, self.frame, count, rest, 1)
+
     def write(self, code: Code) -> None:
         """All that are needed."""
         for count in sorted({count for count, _ in self._entries}):
@@ -77,10 +86,15 @@ def _entry_label(count: int, rest: int, chunks: int) -> str:
 def _begin(code: Code, count: int) -> None:
     if count == len(SUMS):
         code.ops("mov r1, lr", f"str r1, [sp, #{RETURN_SLOT}]")
-    code.op(f"ldm r0!, {{r1-r{count + 1}}}")
+    _load_first(code, count, entry=True)
+    code.op(f"bx r{count + 1}")
+
+
+def _load_first(code: Code, count: int, *, entry: bool = False) -> None:
+    last = count + entry
+    code.op(f"ldm r0!, {{r1-r{last}}}" if last > 1 else "ldm r0!, {r1}")
     for number in range(count):
         code.op(f"mov {SUMS[number]}, r{number + 1}")
-    code.op(f"bx r{count + 1}")
 
 
 def _chunk(code: Code, frame: Frame, count: int, columns: int, words_left: int) -> None:

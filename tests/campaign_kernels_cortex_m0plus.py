@@ -28,7 +28,7 @@ OPTIONS = (
     KernelOptions(),
     KernelOptions(methods=("SWAR",)),
     KernelOptions(methods=()),
-    KernelOptions(placement="sram"),
+    KernelOptions(methods=("packed sums",), placement="sram"),
 )
 
 

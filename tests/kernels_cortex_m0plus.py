@@ -17,6 +17,7 @@ from miniml.model import Int8Array, QuantizedModel
 from miniml.sim.arm.core import Stop
 from miniml.sim.arm.machine import Machine
 
+_MANY = 10
 CALLER = Path(__file__).with_name("kernels_cortex_m0plus_caller.S")
 
 
@@ -37,8 +38,10 @@ def case(model: QuantizedModel, inputs: Int8Array, options: KernelOptions | None
 def link(cases: Sequence[Case], folder: Path) -> Path:
     """One ELF of all programs; models need different names."""
     sources = [CALLER]
+    # As in a firmware; where there are many, without a preprocessor's process for each.
+    suffix = "S" if len(cases) < _MANY else "s"
     for item in cases:
-        sources.append(folder / f"{item.model.name}.S")
+        sources.append(folder / f"{item.model.name}.{suffix}")
         sources[-1].write_text(item.program.assembly, encoding="utf-8")
     elf = folder / "program.elf"
     subprocess.run(

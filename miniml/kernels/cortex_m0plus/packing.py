@@ -157,7 +157,7 @@ def best_layout(rows: Sequence[tuple[int, int]], count: int) -> tuple[list[Word]
     return best[1], best[2]
 
 
-_TRIES, _MOST_TRIES = 3000, 100  # orders: the first is divided by the number of rows
+_TRIES, _MOST_TRIES = 2000, 60  # orders: the first is divided by the number of rows
 # Instructions of decoding more than a row that lies in one word.
 _STRADDLE, _MIXED, _NEXT_GROUP, _PASS, _FAR = 5.0, 9.0, 4.0, 30.0, 1.0
 

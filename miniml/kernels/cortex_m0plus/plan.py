@@ -20,7 +20,7 @@ _MOST_COLUMNS = 832
 # by packed sums that are written out.
 _INLINE = 5
 _MIXTURES = ((5, 0), (4, 0), (0, 4), (3, 1), (2, 2), (1, 3), (0, 3), (0, 2), (0, 1), (0, 0))
-_PURE = 3  # of these come without a limit
+_QUICKEST = ((5, 0), (0, 4))  # what comes into question without a limit
 # Written out, wide layers take more flash than the calls are worth.
 _INLINE_COLUMNS = 64
 _ATTEMPTS = 12
@@ -52,7 +52,7 @@ def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
     ]
     mixtures = _allowed(model, options)
     if options.flash_bytes is None and options.optimize == "cycles":
-        mixtures = [one for one in mixtures if one in _MIXTURES[:_PURE]] or [(0, 0)]
+        mixtures = [one for one in mixtures if one in _QUICKEST] or [(0, 0)]
     choices = [[one.choice(mixture) for one in layers] for mixture in mixtures]
     programs = [write_program(model, same, options.placement) for same in choices]
     if options.optimize == "flash":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from miniml.sim.arm.registers import NarrowWrites
-from miniml.sim.arm.uart import Uart
+from miniml.sim.arm.uart import InterruptLine, Uart
 
 BASE = 0x4003_4000  # UART0
 DR, RSR, FR, IBRD, FBRD, LCR_H, CR = 0x00, 0x04, 0x18, 0x24, 0x28, 0x2C, 0x30
@@ -37,7 +37,7 @@ class Pl011(NarrowWrites):
         """Registers at their reset values."""
         self._uart = uart
         self._cycles_per_clock = cycles_per_clock
-        self._raise = raise_interrupt
+        self._interrupt = InterruptLine(raise_interrupt)
         self._values = {CR: 0x300, 0x34: 0x12}
 
     def _raw_interrupts(self) -> int:
@@ -50,7 +50,7 @@ class Pl011(NarrowWrites):
 
     def update(self) -> None:
         """Set the interrupt line from the raw interrupts and their mask."""
-        self._raise(bool(self._raw_interrupts() & self._values.get(IMSC, 0)))
+        self._interrupt.set(bool(self._raw_interrupts() & self._values.get(IMSC, 0)))
 
     def read(self, offset: int) -> int:
         """Registers; reading DR takes a byte."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from miniml.sim.arm.registers import NarrowWrites
-from miniml.sim.arm.uart import Uart
+from miniml.sim.arm.uart import InterruptLine, Uart
 
 BASE = 0x4001_1000  # USART1
 SR, DR, BRR, CR1 = 0x00, 0x04, 0x08, 0x0C
@@ -31,7 +31,7 @@ class Usart(NarrowWrites):
         """Registers at their reset values."""
         self._uart = uart
         self._cycles_per_clock = cycles_per_clock
-        self._raise = raise_interrupt
+        self._interrupt = InterruptLine(raise_interrupt)
         self._values = {BRR: 0, CR1: 0, 0x10: 0, 0x14: 0, 0x18: 0}
 
     def _status(self) -> int:
@@ -48,7 +48,7 @@ class Usart(NarrowWrites):
         enabled = self._values[CR1]
         status = self._status()
         line = status & enabled & (RXNE | TC | TXE)
-        self._raise(bool(line or (status & ORE and enabled & RXNEIE)))
+        self._interrupt.set(bool(line or (status & ORE and enabled & RXNEIE)))
 
     def read(self, offset: int) -> int:
         """Registers; reading DR takes the byte and clears an overrun."""

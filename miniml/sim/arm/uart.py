@@ -7,6 +7,7 @@ buffers, overrun and the skipping of idle polls are here.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -46,6 +47,7 @@ class Uart:
         self._sending: deque[tuple[int, int]] = deque()
         self._line: deque[int] = deque()
         self._arrival = 0
+        self._watched = False
 
     # ---- the host's side ----
 
@@ -72,15 +74,17 @@ class Uart:
 
     def next_event(self) -> int | None:
         """The cycle at which the next frame ends."""
-        ends = [self._sending[0][0]] if self._sending else []
-        if self._line:
-            ends.append(self._arrival)
-        return min(ends, default=None)
+        sent = self._sending[0][0] if self._sending else None
+        if not self._line:
+            return sent
+        return self._arrival if sent is None else min(sent, self._arrival)
 
     # ---- the register front's side ----
 
     def advance(self) -> None:
         """Bring both directions up to the current cycle."""
+        if not self._sending and not self._line:
+            return
         now = self._core.now()
         while self._sending and self._sending[0][0] <= now:
             self.sent.append(self._sending.popleft()[1])
@@ -129,7 +133,29 @@ class Uart:
 
     def watch_status(self, address: int, value: int) -> None:
         """Firmware read the status: it stays so until the next frame ends."""
+        self._watched = True
         self._core.watch(address, value, self.next_event())
 
     def _active(self) -> None:
-        self._core.end_watch()
+        if self._watched:
+            self._watched = False
+            self._core.end_watch()
+
+
+class InterruptLine:
+    """A UART's interrupt line.
+
+    Telling the core makes it stop and look, so that a line that stays low is not told again; one
+    that stays high is, as the handler may have returned meanwhile.
+    """
+
+    def __init__(self, tell: Callable[[bool], None]) -> None:
+        """Low."""
+        self._tell = tell
+        self._high = False
+
+    def set(self, high: bool) -> None:
+        """The level from now on."""
+        if high or self._high:
+            self._high = high
+            self._tell(high)

@@ -87,6 +87,15 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(f"{path}: not found: put it there or correct [data] file") from None
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror}): check its rights") from None
+    return normalised(content, path)
+
+
+def normalised(content: bytes, path: Path) -> bytes:
+    """What `read_bytes` makes of a file's content; `path` is where it came from.
+
+    Raises:
+        DataError: empty or binary.
+    """
     if b"\0" in content:
         raise DataError(f"{path}: binary, not a CSV: export the table as UTF-8 text")
     content = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")

@@ -198,22 +198,35 @@ def load_settings(model_dir: Path) -> Settings:
     """
     path = model_dir / SETTINGS_FILE
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise SettingsError(
             f"{path}: not found: create it (docs/MODEL_TOML.md) or name another model folder"
         ) from None
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: not UTF-8 text ({error.reason}): save it as UTF-8") from None
     except OSError as error:
         raise SettingsError(f"{path}: can't be read ({error.strerror}): check its rights") from None
+    return parse_toml(content, path)
+
+
+def parse_toml(content: bytes, path: Path) -> Settings:
+    """The settings in the bytes of a model.toml; `path` is where they came from.
+
+    Raises:
+        SettingsError: see `load_settings`.
+    """
     try:
-        content = tomllib.loads(text.replace("\r\n", "\n"))
-    except tomllib.TOMLDecodeError as error:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 text ({error.reason}): save it as UTF-8") from None
+    try:
+        parsed = tomllib.loads(text.replace("\r\n", "\n"))
+    except RecursionError:
+        raise SettingsError(f"{path}: brackets nested too deep: correct that line") from None
+    except ValueError as error:  # also a whole number of thousands of digits
         last = f"line {len(text.splitlines())}"
         reason = str(error).replace("end of document", last)
         raise SettingsError(f"{path}: no valid TOML: {reason}: correct that line") from None
-    return parse_settings(content, path)
+    return parse_settings(parsed, path)
 
 
 def parse_settings(content: dict[str, Any], path: Path) -> Settings:

@@ -14,6 +14,7 @@ is, where the caller doesn't say:
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -195,9 +196,16 @@ def _number(value: Any, row: int, column: int) -> float:
     if abs(number) <= FLOAT32_MAX:
         return number
     raise DataError(
-        f"dataset, row {row}, column {column}: {value!r} is not a finite 32-bit float: correct it "
-        "or leave the row out"
+        f"dataset, row {row}, column {column}: {_shown(value)} is not a finite 32-bit float: "
+        "correct it or leave the row out"
     )
+
+
+def _shown(value: Any) -> str:
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _task(labels: Float64Array, n_outputs: int) -> Task:

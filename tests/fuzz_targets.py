@@ -9,7 +9,6 @@ import copy
 import json
 import random
 import re
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,13 @@ import numpy as np
 
 from miniml import network_file, reference
 from miniml.adapters import int8
-from miniml.dataset import load_dataset, read_bytes, split_rows
+from miniml.dataset import load_dataset, normalised, split_rows
 from miniml.errors import MiniMLError
 from miniml.lock import dump_lock, parse_lock
 from miniml.ml_runtime import MiniNeuralNetwork
 from miniml.model import QuantizedModel, canonical_json
 from miniml.network_file import dump_network, parse_network
-from miniml.settings import DataSettings, load_settings
+from miniml.settings import DataSettings, parse_toml
 
 MODELS = Path(__file__).parents[1] / "firmware" / "models"
 PLACE = Path("file")
@@ -81,18 +80,13 @@ def _runs(model: QuantizedModel) -> None:
 
 
 def _settings(content: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "model.toml").write_bytes(content)
-        settings = load_settings(Path(folder))
+    settings = parse_toml(content, PLACE)
     json.dumps([settings.training_content(), settings.quantization_content()], allow_nan=False)
     assert re.fullmatch(r"[a-z][a-z0-9_]{0,31}", settings.model.name)
 
 
 def _csv(content: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "data.csv"
-        path.write_bytes(content)
-        text = read_bytes(path)
+    text = normalised(content, PLACE)
     for task in ("classification", "regression"):
         _table(text, task)
 
@@ -188,6 +182,7 @@ def _change_node(value: Any, rng: random.Random) -> None:
 
 
 WORDS = (
+    *(b"[" * 3000, b"9" * 5000),
     *(b"[model]", b"[data]", b"[training]", b"[quantization]", b"[gates]", b"hidden = [4]"),
     *(b'name = "x"', b'task = "regression"', b'label = "label"', b"split = [0.7, 0.1, 0.2]"),
     *(b"epochs = 3", b"1e400", b"nan", b"-inf", b"0x10", b"1979-05-27", b'"""', b"[[", b"]", b"="),

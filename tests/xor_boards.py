@@ -32,6 +32,8 @@ RUNS = (
     ("avr", "int8"),
     ("cortex-m4", "cmsis_nn"),
     ("cortex-m0plus", "int8"),
+    ("avr", "native"),
+    ("cortex-m0plus", "native"),
     ("avr", "avr_hybrid"),
     ("cortex-m4", "int8"),
     ("cortex-m0plus", "avr_hybrid"),

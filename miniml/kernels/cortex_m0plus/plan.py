@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from miniml.errors import BudgetError
-from miniml.kernels.cortex_m0plus.bounds import LayerBounds, layer_bounds
-from miniml.kernels.cortex_m0plus.layer import LayerChoice, choose, layer_rows
-from miniml.kernels.cortex_m0plus.program_text import write_program
-from miniml.kernels.cortex_m0plus.row_method import PackedRow
+from miniml.kernels.cortex_m0plus.candidates import INLINE, Candidates, Mixture
 from miniml.kernels.program import KernelOptions, KernelProgram
-from miniml.model import DenseLayer, QuantizedModel
+from miniml.model import QuantizedModel
 
 PACKED_SUMS, SWAR = "packed sums", "SWAR"
 # Input words beyond these are out of an SP-relative load's reach, whatever else the frame holds.
 _MOST_COLUMNS = 832
-# Quarters of a layer's rows by packed sums and by SWAR; the others go by the exact loop. 5: all
-# by packed sums that are written out.
-_INLINE = 5
-_MIXTURES = ((5, 0), (4, 0), (0, 4), (3, 1), (2, 2), (1, 3), (0, 3), (0, 2), (0, 1), (0, 0))
-_QUICKEST = ((5, 0), (0, 4))  # what comes into question without a limit
-# Written out, wide layers take more flash than the calls are worth.
-_INLINE_COLUMNS = 64
+_QUICKEST = (Mixture(INLINE, 0), Mixture(0, 4))  # what comes into question without a limit
+_MIXTURES = (
+    *_QUICKEST,
+    *(
+        Mixture(*parts)
+        for parts in ((4, 0), (3, 1), (2, 2), (1, 3), (0, 3), (0, 2), (0, 1), (0, 0))
+    ),
+)
+# Letters of Mixture.used: methods whose routines a program may pay for.
+_USES = (frozenset("ps"), frozenset("p"), frozenset("s"), frozenset("psl"), frozenset("sl"))
 _ATTEMPTS = 12
-
-
-@dataclass(frozen=True)
-class _Layer:
-    layer: DenseLayer
-    bounds: LayerBounds
-    rows: list[PackedRow]
-
-    def choice(self, mixture: tuple[int, int]) -> LayerChoice:
-        varying = sum(not row.constant for row in self.rows)
-        packed = min(-(-varying * mixture[0] // 4), varying)
-        both = min(-(-varying * (mixture[0] + mixture[1]) // 4), varying)
-        inline = mixture[0] == _INLINE and self.layer.n_inputs <= _INLINE_COLUMNS
-        return choose(self.layer, self.bounds, self.rows, packed, both - packed, inline)
 
 
 def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
@@ -46,103 +31,82 @@ def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
     Raises:
         BudgetError: not even the smallest program fits into options.flash_bytes.
     """
-    layers = [
-        _Layer(layer, bounds, layer_rows(layer, bounds))
-        for layer, bounds in zip(model.layers, layer_bounds(model), strict=True)
-    ]
-    mixtures = _allowed(model, options)
-    if options.flash_bytes is None and options.optimize == "cycles":
-        mixtures = [one for one in mixtures if one in _QUICKEST] or [(0, 0)]
-    choices = [[one.choice(mixture) for one in layers] for mixture in mixtures]
-    programs = [write_program(model, same, options.placement) for same in choices]
+    candidates = Candidates(model, options.placement)
+    allowed = _allowed(model, options)
     if options.optimize == "flash":
-        return _checked(min(programs, key=lambda program: program.flash), options)
-    if options.flash_bytes is None:
-        picked = _quickest(programs, range(len(programs)))
-        if len(set(picked)) == 1:
-            return programs[picked[0]]
-        mixed = [choices[n][number] for number, n in enumerate(picked)]
-        return write_program(model, mixed, options.placement)
-    fitting = [one for one in programs if one.flash <= options.flash_bytes]
-    if not fitting:
-        return _checked(min(programs, key=lambda one: one.flash), options)
-    best = min(fitting, key=lambda one: one.worst_cycles)
-    for use in _USES:
-        members = [n for n, mixture in enumerate(mixtures) if _used(mixture) <= use]
-        # What the layers share is known once it is written: less room each time.
-        room = options.flash_bytes - _shared(programs, members)
-        for _ in range(_ATTEMPTS):
-            found = _shrunk(programs, members, room)
-            if found is None or _cycles(programs, found) >= best.worst_cycles:
-                break
-            mixed = [choices[n][number] for number, n in enumerate(found)]
-            program = write_program(model, mixed, options.placement)
-            if program.flash <= options.flash_bytes:
-                best = min(best, program, key=lambda one: one.worst_cycles)
-                break
-            room -= program.flash - options.flash_bytes
-    return best
+        smallest = min(map(candidates.program, allowed), key=lambda program: program.flash)
+        return _checked(smallest, options)
+    quick = [one for one in allowed if one in _QUICKEST] or [Mixture(0, 0)]
+    program = candidates.mixed(_quickest(candidates, quick))
+    if options.flash_bytes is None or program.flash <= options.flash_bytes:
+        return program
+    return _within(candidates, allowed, options, options.flash_bytes)
 
 
-_USES = (frozenset("ps"), frozenset("p"), frozenset("s"), frozenset("psl"), frozenset("sl"))
-
-
-def _used(mixture: tuple[int, int]) -> frozenset[str]:
-    """Packed sums, SWAR, loop."""
-    parts = (mixture[0], mixture[1], max(4 - sum(mixture), 0))
-    return frozenset(letter for letter, part in zip("psl", parts, strict=True) if part)
-
-
-def _quickest(programs: Sequence[KernelProgram], members: Sequence[int]) -> list[int]:
-    return [
-        min(members, key=lambda n: programs[n].layers[number].worst_cycles)
-        for number in range(len(programs[0].layers))
-    ]
-
-
-def _cycles(programs: Sequence[KernelProgram], picked: Sequence[int]) -> int:
-    return sum(programs[n].layers[number].worst_cycles for number, n in enumerate(picked))
-
-
-def _shared(programs: Sequence[KernelProgram], members: Sequence[int]) -> int:
-    """Bytes outside of the layers: at least those of the leanest of these programs."""
-    shared = [programs[n].flash - sum(one.flash for one in programs[n].layers) for n in members]
-    return min(shared, default=0)
-
-
-def _allowed(model: QuantizedModel, options: KernelOptions) -> list[tuple[int, int]]:
+def _allowed(model: QuantizedModel, options: KernelOptions) -> list[Mixture]:
     names = (PACKED_SUMS, SWAR) if options.methods is None else options.methods
     packed = PACKED_SUMS in names and max(one.n_inputs for one in model.layers) <= _MOST_COLUMNS
     return [
         mixture
         for mixture in _MIXTURES
-        if (packed or not mixture[0]) and (SWAR in names or not mixture[1])
+        if (packed or not mixture.packed) and (SWAR in names or not mixture.swar)
     ]
 
 
-def _shrunk(
-    programs: Sequence[KernelProgram], members: Sequence[int], room: int
-) -> list[int] | None:
+def _quickest(candidates: Candidates, members: Sequence[Mixture]) -> list[Mixture]:
+    """The quickest for each layer."""
+    return [
+        min(members, key=lambda one: candidates.layer(one, number).worst_cycles)
+        for number in range(candidates.count)
+    ]
+
+
+def _within(
+    candidates: Candidates, allowed: Sequence[Mixture], options: KernelOptions, limit: int
+) -> KernelProgram:
+    """The quickest program found within so many bytes of flash."""
+    programs = [candidates.program(one) for one in allowed]
+    fitting = [one for one in programs if one.flash <= limit]
+    if not fitting:
+        return _checked(min(programs, key=lambda one: one.flash), options)
+    best = min(fitting, key=lambda one: one.worst_cycles)
+    for use in _USES:
+        members = [one for one in allowed if one.used <= use]
+        # What the layers share is known once it is written: less room each time.
+        room = limit - min((candidates.shared(one) for one in members), default=0)
+        for _ in range(_ATTEMPTS):
+            found = _shrunk(candidates, members, room)
+            if found is None or candidates.cycles(found) >= best.worst_cycles:
+                break
+            program = candidates.mixed(found)
+            if program.flash <= limit:
+                best = min(best, program, key=lambda one: one.worst_cycles)
+                break
+            room -= program.flash - limit
+    return best
+
+
+def _shrunk(candidates: Candidates, members: Sequence[Mixture], room: int) -> list[Mixture] | None:
     """A member for each layer, all layers within the room; None: there is no such thing.
 
     From the quickest on, the change that costs the fewest cycles for a byte comes first.
     """
     if not members:
         return None
-    picked = _quickest(programs, members)
-    while sum(programs[n].layers[number].flash for number, n in enumerate(picked)) > room:
+    picked = _quickest(candidates, members)
+    while candidates.flash(picked) > room:
         changes = []
-        for number, n in enumerate(picked):
-            now = programs[n].layers[number]
-            for other in members:
-                saved = now.flash - programs[other].layers[number].flash
-                if saved > 0:
-                    more = programs[other].layers[number].worst_cycles - now.worst_cycles
-                    changes.append((more / saved, number, other))
+        for number, one in enumerate(picked):
+            now = candidates.layer(one, number)
+            for order, other in enumerate(members):
+                then = candidates.layer(other, number)
+                if then.flash < now.flash:
+                    price = (then.worst_cycles - now.worst_cycles) / (now.flash - then.flash)
+                    changes.append((price, number, order))
         if not changes:
             return None
-        _, number, other = min(changes)
-        picked[number] = other
+        _, number, order = min(changes)
+        picked[number] = members[order]
     return picked
 
 

@@ -189,8 +189,9 @@ def _row_by_row(rows: Any) -> Float64Array:
 
 def _number(value: Any, row: int, column: int) -> float:
     try:
-        # float() would take a text too, and silently what it holds.
-        number = float("nan") if isinstance(value, str | bytes) else float(value)
+        # float() would also take a text, or an array of one value.
+        foreign = isinstance(value, str | bytes | np.ndarray)
+        number = float("nan") if foreign else float(value)
     except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if abs(number) <= FLOAT32_MAX:

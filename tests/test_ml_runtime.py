@@ -176,6 +176,7 @@ BAD_ROWS: list[tuple[Any, type[Exception], str]] = [
     ([[0, math.nan, 0], [1, 1, 1]], errors.DataError, "row 0, column 1: nan"),
     ([[0, 1, 0], [1e39, 1, 1]], errors.DataError, "row 1, column 0: 1e\\+39"),
     ([[0, "1", 0], [1, 1, 1]], errors.DataError, "row 0, column 1: '1'"),
+    (np.zeros((2, 3, 1)), errors.DataError, "row 0, column 0: array"),
     ([[0, 1, 0], [10**5000, 1, 1]], errors.DataError, "column 0: a number of thousands of digits"),
     ([[0, 0, 0], [0, 0, 1]], errors.CalibrationError, "nothing but zeros"),
 ]

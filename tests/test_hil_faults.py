@@ -139,7 +139,9 @@ def test_no_board(bench: Bench) -> None:
 def test_an_ended_run_leaves_no_process_and_the_next_works(
     bench: Bench, number: signal.Signals
 ) -> None:
-    command = [sys.executable, "-m", "miniml", "run", "--board", "uno", "--no-flash"]
+    # A test run in the background of a shell would hand down that SIGINT is ignored.
+    listening = ["env", "--default-signal=INT"]
+    command = [*listening, sys.executable, "-m", "miniml", "run", "--board", "uno", "--no-flash"]
     with subprocess.Popen(
         [*command, "--verbose"],
         cwd=ROOT,

@@ -28,6 +28,7 @@ from miniml.settings import DataSettings, Settings, parse_settings
 MODELS = Path(__file__).parent.parent / "firmware" / "models"
 
 
+@budget(deadline=None)
 @given(st.floats(2.0**-1022, 1.7e308))
 @example(1.0)
 @example(math.nextafter(1.0, 2.0))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miniml import reference
-from miniml.calibration import calibration_rows, measure, observe
+from miniml.calibration import Calibration, calibration_rows, measure, observe
 from miniml.dataset import Dataset, Split
 from miniml.descent import Progress
 from miniml.errors import ModelError
@@ -176,6 +176,7 @@ class _Judge:
     def __init__(
         self, float_model: FloatModel, dataset: Dataset, split: Split, settings: Settings
     ) -> None:
+        self._ranges: dict[tuple[int, str, float], tuple[FloatModel, Calibration]] = {}
         self.float_model = float_model
         self.dataset = dataset
         self.rows = split.calibration
@@ -187,10 +188,20 @@ class _Judge:
         targets = dataset.targets[split.train]
         self.deviation = _root_mean_square(targets - targets.mean(axis=0)) if targets.size else 0.0
 
+    def ranges(self, choice: Choice, floats: FloatModel) -> Calibration:
+        """Of the rule that a choice names; measured once for all choices that do."""
+        key = (id(floats), choice.range, choice.percentile)
+        if key not in self._ranges:
+            settings = choice.apply(self.settings)
+            found = measure(list(observe(floats, self.measured, settings)), settings)
+            # The model is kept too, so that its id stays its own.
+            self._ranges[key] = (floats, found)
+        return self._ranges[key][1]
+
     def try_out(self, choice: Choice, floats: FloatModel) -> Trial:
         settings = choice.apply(self.settings)
-        calibration = measure(list(observe(floats, self.measured, settings)), settings)
-        model = quantize_trained(floats, self.measured, settings, calibration)
+        ranges = self.ranges(choice, floats)
+        model = quantize_trained(floats, self.measured, settings, ranges)
         metrics = evaluate(self.float_model, model, self.dataset, self.rows)
         features = self.dataset.features[self.rows].astype(np.float32)
         outputs = reference.run_layers(model, reference.quantize_inputs(model, features))[-1]

@@ -132,6 +132,13 @@ def link(programs: Sequence[KernelProgram], folder: Path, extra: Sequence[str] =
     return target
 
 
+def machine_with(program: Path) -> Machine:
+    """A core with the program loaded."""
+    machine = Machine.bare("cortex-m4")
+    machine.load_elf(program)
+    return machine
+
+
 def run(machine: Machine, model: QuantizedModel, inputs: Int8Array, at: int = INPUTS_AT) -> Run:
     """Every layer of every input, by the early exits."""
     entry = machine.symbols[f"{model.name}_run_layers"]

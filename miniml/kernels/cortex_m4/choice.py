@@ -48,10 +48,9 @@ class Chooser:
         """
         forms = self._forms()
         layers = range(len(self.model.layers))
-        if options.optimize == "flash":
-            chosen = [min(forms, key=lambda form: self._size(n, form)) for n in layers]
-        else:
-            chosen = [min(forms, key=lambda form: self._time(n, form)) for n in layers]
+        smallest = [min(forms, key=lambda form: self._size(n, form)) for n in layers]
+        fastest = [min(forms, key=lambda form: self._time(n, form)) for n in layers]
+        chosen = smallest if options.optimize == "flash" else fastest
         limit = options.flash_bytes
         small = options.optimize == "flash"
         program = build(self.model, chosen, self.plans, small=small)
@@ -61,11 +60,12 @@ class Chooser:
         while around + self._flash(chosen) > limit:
             change = self._cheapest_saving(chosen, forms)
             if change is None:
-                small = True
                 break
             number, form = change
             chosen[number] = form
         program = build(self.model, chosen, self.plans, small=small)
+        if program.flash > limit:
+            program = build(self.model, smallest, self.plans, small=True)
         if program.flash > limit:
             raise BudgetError(
                 f"the smallest kernels of {self.model.name} take {program.flash} bytes of "

@@ -75,7 +75,7 @@ def main(nets: int = 10_000, seed: int = 0) -> int:
     total: Counter[str] = Counter()
     for first in range(seed, seed + nets, BATCH):
         total += run_batch(range(first, min(first + BATCH, seed + nets)))
-        if total["nets"] % 500 < BATCH:
+        if total["nets"] % 200 < BATCH:
             print(f"{dict(total)}", flush=True)
     print(f"seeds {seed} to {seed + nets - 1}: {dict(total)}")
     return int(total["different"] > 0)

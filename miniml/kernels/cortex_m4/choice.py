@@ -48,9 +48,12 @@ class Chooser:
         """
         forms = self._forms()
         layers = range(len(self.model.layers))
-        smallest = [min(forms, key=lambda form: self._size(n, form)) for n in layers]
-        fastest = [min(forms, key=lambda form: self._time(n, form)) for n in layers]
-        chosen = smallest if options.optimize == "flash" else fastest
+        if options.optimize == "flash":
+            chosen = self._smallest(forms)
+        else:
+            # Loops and calls only add to the straight line.
+            fast = [form for form in forms if form.rows == "straight"] or forms
+            chosen = [min(fast, key=lambda form: self._time(n, form)) for n in layers]
         limit = options.flash_bytes
         small = options.optimize == "flash"
         program = build(self.model, chosen, self.plans, small=small)
@@ -65,13 +68,17 @@ class Chooser:
             chosen[number] = form
         program = build(self.model, chosen, self.plans, small=small)
         if program.flash > limit:
-            program = build(self.model, smallest, self.plans, small=True)
+            program = build(self.model, self._smallest(forms), self.plans, small=True)
         if program.flash > limit:
             raise BudgetError(
                 f"the smallest kernels of {self.model.name} take {program.flash} bytes of "
                 f"flash, {limit} are allowed: allow more, or train narrower layers"
             )
         return program
+
+    def _smallest(self, forms: Sequence[Form]) -> list[Form]:
+        layers = range(len(self.model.layers))
+        return [min(forms, key=lambda form: self._size(n, form)) for n in layers]
 
     def _flash(self, chosen: Sequence[Form]) -> int:
         return sum(self._cost(number, form).flash for number, form in enumerate(chosen))
@@ -128,6 +135,6 @@ class Chooser:
                 output="output" if last else "",
                 table=None if layer.table is None else "table",
             )
-            written = writer.write()
+            written = writer.write(constants=False)
             self._costs[key] = Cost(written.flash, written.code.cycles)
         return self._costs[key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -101,8 +101,8 @@ class LayerWriter:
     _parts: dict[tuple[Group, ...], tuple[Assembly, Order]] = field(default_factory=dict)
     _uses: Counter[tuple[Group, ...]] = field(default_factory=Counter)
 
-    def write(self) -> LayerCode:
-        """The code and its constants."""
+    def write(self, *, constants: bool = True) -> LayerCode:
+        """The code and its constants, or as many zeros where only sizes matter."""
         # Bytes that a loop stores must come out in the model's order.
         looped_bytes = bool(self.output) and self.form.rows == "loop"
         natural = list(range(self.layer.n_outputs))
@@ -117,7 +117,8 @@ class LayerWriter:
             far = max(self.offset + 2 * len(natural), len(natural)) > STRAIGHT_REACH
             looped = self.form.rows == "loop" and (len(part) > 1 or far)
             sink = Sink(bool(self.output), self.offset, self.output, looped)
-            self._segment(result, part, first, sink, f"{self.label}_{number}")
+            write = self._constants if constants else self._zeros
+            self._segment(result, part, first, sink, f"{self.label}_{number}", write)
             first += sum(len(one.rows) for one in part)
         return result
 
@@ -129,7 +130,13 @@ class LayerWriter:
             yield list(same)
 
     def _segment(
-        self, result: LayerCode, part: list[Pass], first: int, sink: Sink, label: str
+        self,
+        result: LayerCode,
+        part: list[Pass],
+        first: int,
+        sink: Sink,
+        label: str,
+        write: Callable[[LayerCode, Pass, Order, list[int]], None],
     ) -> None:
         code, one = result.code, part[0]
         methods = " + ".join(group.method for group in one.groups)
@@ -137,14 +144,14 @@ class LayerWriter:
         code.comment(f"rows {_listed(part)}: {methods}{passes}; requantize: {one.kind}")
         if not sink.looped:
             order, constants = self._pass(result, code, one, sink, first, label)
-            self._stream(result, one, order, constants)
+            write(result, one, order, constants)
             return
         sink.start_loop(code, first, len(part))
         with code.loop(label, len(part)):
             order, _ = self._pass(result, code, one, sink, first, label)
         for other in part:
             _, constants = self._pass(result, Assembly(), other, sink, first, label)
-            self._stream(result, other, order, constants)
+            write(result, other, order, constants)
 
     def _pass(
         self, result: LayerCode, code: Assembly, one: Pass, sink: Sink, first: int, label: str
@@ -190,7 +197,12 @@ class LayerWriter:
         inputs = [InputWord("sp", self.source.offset + 4 * step) for step in range(steps)]
         return straight_columns(code, words, inputs, free)
 
-    def _stream(self, result: LayerCode, one: Pass, order: Order, constants: list[int]) -> None:
+    @staticmethod
+    def _zeros(result: LayerCode, one: Pass, order: Order, constants: list[int]) -> None:
+        starts = sum(group.accumulators for group in one.groups)
+        result.stream.append(("", [0] * (starts + len(order) + len(constants))))
+
+    def _constants(self, result: LayerCode, one: Pass, order: Order, constants: list[int]) -> None:
         rows = list(one.rows)
         weights = self._lanes[rows]
         bias = self.layer.bias[rows].astype(np.int64) + self.source.added * weights.sum(axis=1)

@@ -15,6 +15,7 @@ _CONDITIONS = frozenset(
 ) | {"ble"}
 _MEMORY = frozenset(("ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "str", "strb", "strh"))
 _COLUMN = 32
+_SP_REACH, _SP_STEP = 1020, 508  # of ADD Rd, SP, #imm and ADD SP, #imm
 
 
 class Code:
@@ -80,14 +81,28 @@ class Code:
         self.bytes += len(values)
 
     def constant(self, register: str, value: int) -> None:
-        """Load a number from 0 to 65535 in at most three instructions; flags are lost."""
-        if value < 256:
-            self.op(f"movs {register}, #{value}")
-            return
-        self.op(f"movs {register}, #{value >> 8}")
-        self.op(f"lsls {register}, {register}, #8")
-        if value & 0xFF:
-            self.op(f"adds {register}, #{value & 0xFF}")
+        """Load a number from 0 to 2^32 - 1, two instructions a byte at most; flags are lost."""
+        octets = value.to_bytes(4, "big").lstrip(b"\0") or b"\0"
+        self.op(f"movs {register}, #{octets[0]}")
+        for octet in octets[1:]:
+            self.op(f"lsls {register}, {register}, #8")
+            if octet:
+                self.op(f"adds {register}, #{octet}")
+
+    def sp_address(self, register: str, offset: int) -> None:
+        """A register becomes SP + offset, a multiple of 4; flags may be lost."""
+        if offset <= _SP_REACH:
+            self.op(f"add {register}, sp, #{offset}")
+        else:
+            self.constant(register, offset)
+            self.op(f"add {register}, sp, {register}")
+
+    def move_sp(self, operation: str, size: int) -> None:
+        """`sub` or `add` to SP, by any multiple of 4."""
+        while size:
+            step = min(size, _SP_STEP)
+            self.op(f"{operation} sp, #{step}")
+            size -= step
 
 
 def _word(value: int | str) -> str:

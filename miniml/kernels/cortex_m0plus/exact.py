@@ -17,7 +17,6 @@ from miniml.kernels.cortex_m0plus.inputs import (
     RETURN_SLOT,
     TABLE_SLOT,
     Frame,
-    address_in_frame,
 )
 from miniml.model import DenseLayer
 
@@ -134,7 +133,7 @@ def exact_call(
     data.words([layer.n_inputs - 1, len(rows), layer.activation_min, layer.activation_max])
     data.words([outputs, table or 0])
     exact_data(data, layer, bounds, rows)
-    address_in_frame(code, "r7", frame.inputs_at(layer.n_inputs))
+    code.sp_address("r7", frame.inputs_at(layer.n_inputs))
     code.op("mov r8, r7")
     code.op("ldm r0!, {r1-r6}", "columns - 1, rows, the clamp, outputs, table")
     code.ops("mov r9, r1", "mov r10, r2", "mov r11, r3", "mov r12, r4")

@@ -43,24 +43,6 @@ class Frame:
         return self.inputs_end - 4 * ((columns + 3) // 4)
 
 
-def move_sp(code: Code, operation: str, size: int) -> None:
-    """`sub` or `add` to SP, by any multiple of 4."""
-    while size:
-        step = min(size, 508)
-        code.op(f"{operation} sp, #{step}")
-        size -= step
-
-
-def address_in_frame(code: Code, register: str, offset: int) -> None:
-    """A register becomes SP + offset."""
-    code.op(f"add {register}, sp, #{min(offset, 1020)}")
-    offset -= min(offset, 1020)
-    while offset:
-        step = min(offset, 252)
-        code.op(f"adds {register}, #{step}")
-        offset -= step
-
-
 def copy_inputs(code: Code, frame: Frame, columns: int, x_offset: int, clamp: bool) -> None:
     """From R0 (aligned) to the frame. R8 is kept; R0 to R7 and R9 are lost.
 
@@ -72,7 +54,7 @@ def copy_inputs(code: Code, frame: Frame, columns: int, x_offset: int, clamp: bo
         clamp: the first layer: what lies outside the input range is mended by
             `.Lclamp_inputs`, which is called only if there is any.
     """
-    address_in_frame(code, "r7", frame.inputs_at(columns))
+    code.sp_address("r7", frame.inputs_at(columns))
     code.op("movs r4, #0", "gathers what must be clamped")
     if x_offset or clamp:
         code.ops("movs r6, #128", "lsls r5, r6, #8", "orrs r6, r5", "lsls r5, r6, #16")
@@ -154,12 +136,12 @@ def input_routines(code: Code, frame: Frame, columns: int, x_offset: int) -> Non
     code.label(".Lcopy_next")
     code.ops("ldrb r2, [r3]", "strb r2, [r0]", "adds r3, #1", "adds r0, #1", "cmp r0, r1")
     code.op("bne .Lcopy_next")
-    address_in_frame(code, "r0", at)
+    code.sp_address("r0", at)
     code.op("bx lr")
 
 
 def _start(code: Code, at: int, columns: int) -> None:
-    address_in_frame(code, "r0", at)
+    code.sp_address("r0", at)
     code.constant("r1", columns)
     code.op("adds r1, r0, r1")
 
@@ -170,7 +152,7 @@ def _clamp_routine(code: Code, at: int, columns: int, x_offset: int) -> int:
     code.note("clamps the inputs on the stack, four at a time")
     code.label(".Lclamp_inputs")
     words = (columns + 3) // 4
-    address_in_frame(code, "r0", at)
+    code.sp_address("r0", at)
     code.constant("r1", 4 * words)
     code.op("adds r1, r0, r1")
     if x_offset:

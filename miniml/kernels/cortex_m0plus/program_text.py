@@ -13,7 +13,6 @@ from miniml.kernels.cortex_m0plus.inputs import (
     Frame,
     copy_inputs,
     input_routines,
-    move_sp,
 )
 from miniml.kernels.cortex_m0plus.layer import LayerChoice, write_rows
 from miniml.kernels.cortex_m0plus.packed_sums import Place
@@ -94,7 +93,7 @@ def _enter(writer: Writer) -> int:
     code.label(f"{name}_run_layers")
     code.ops("push {r4-r7, lr}", "mov r4, r8", "mov r5, r9", "mov r6, r10", "mov r7, r11")
     code.op("push {r4-r7}")
-    move_sp(code, "sub", writer.frame.size)
+    code.move_sp("sub", writer.frame.size)
     code.op(f"str r1, [sp, #{LAYERS_SLOT}]", "n_layers")
     code.ops("ldr r2, .Lstream", "b .Lbegin")
     code.align()
@@ -112,7 +111,7 @@ def _leave(writer: Writer) -> int:
     code, before = writer.code, writer.code.cycles
     code.label(".Ldone")
     code.ops("ldr r0, .Loutputs")
-    move_sp(code, "add", writer.frame.size)
+    code.move_sp("add", writer.frame.size)
     code.ops("pop {r4-r7}", "mov r8, r4", "mov r9, r5", "mov r10, r6", "mov r11, r7")
     code.op("pop {r4-r7, pc}")
     code.align()

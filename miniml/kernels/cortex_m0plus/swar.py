@@ -107,13 +107,9 @@ class SwarRoutines:
         self._offsets.add(x_offset)
         windows, area = windows_of(columns), area_bytes(columns)
         code.op("mov r8, r0")
-        _address(code, "r1", inputs_at)
-        left = area
-        while left:
-            step = min(left, 508)
-            code.op(f"sub sp, #{step}")
-            left -= step
-        _address(code, "r7", _OPERANDS * windows)
+        code.sp_address("r1", inputs_at)
+        code.move_sp("sub", area)
+        code.sp_address("r7", _OPERANDS * windows)
         code.op("str r7, [sp, #4]", "the first window; they go downwards")
         code.constant("r0", 4 * windows)
         code.op("adds r0, r0, r1")
@@ -155,20 +151,7 @@ class SwarRoutines:
 
 def release(code: Code, columns: int) -> None:
     """Gives the stack back."""
-    left = area_bytes(columns)
-    while left:
-        step = min(left, 508)
-        code.op(f"add sp, #{step}")
-        left -= step
-
-
-def _address(code: Code, register: str, offset: int) -> None:
-    code.op(f"add {register}, sp, #{min(offset, 1020)}")
-    offset -= min(offset, 1020)
-    while offset:
-        step = min(offset, 252)
-        code.op(f"adds {register}, #{step}")
-        offset -= step
+    code.move_sp("add", area_bytes(columns))
 
 
 def _prepare_routine(code: Code, x_offset: int, windows: int) -> int:

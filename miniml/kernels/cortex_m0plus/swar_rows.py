@@ -23,7 +23,7 @@ from miniml.kernels.cortex_m0plus.swar import (
 from miniml.model import DenseLayer
 
 _REACH = 32  # bytes that LDRB reaches
-_REST_BYTES = 20  # of a product on its own, as long as the inputs are near
+_REST_BYTES = 28  # no product on its own takes more
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _write_pass(
     outputs = Outputs(code, place.outputs, place.table, layer.table, rows[0].row.row)
     paths = []
     for number, item in enumerate(rows):
-        outputs.before((_REST_BYTES + inputs // 100) * len(item.rests))
+        outputs.before(_REST_BYTES * len(item.rests))
         _add_rests(place, item, inputs, SUMS[number])
         paths.append(RowCode(code, outputs, item.row).write_plain(SUMS[number], place.cleared))
     outputs.finish(place.data)
@@ -92,12 +92,9 @@ def _add_rests(place: Place, item: SwarRow, inputs: int, total: str) -> None:
     for rest in sorted(item.rests, key=lambda rest: rest.column):
         at = inputs + rest.column
         if base is None or at - base >= _REACH:
-            base = min(at & ~3, 1020)
-            code.op(f"add r5, sp, #{base}", f"row {item.row.row}: what its windows lack")
-            while at - base >= _REACH:
-                step = min(at - base, 255)
-                code.op(f"adds r5, #{step}")
-                base += step
+            base = at & ~3
+            code.note(f"row {item.row.row}: what its windows lack")
+            code.sp_address("r5", base)
         code.op(f"ldrb r4, [r5, #{at - base}]")
         code.ops(f"movs r3, #{abs(rest.weight)}", "muls r4, r3, r4")
         if rest.weight < 0:

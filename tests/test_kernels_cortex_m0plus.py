@@ -101,6 +101,14 @@ def test_less_flash_costs_cycles_and_no_byte(tmp_path: Path) -> None:
     assert differences(cases, tmp_path) == []
 
 
+def test_a_word_saved_by_products_on_their_own(tmp_path: Path) -> None:
+    net = benchmark_net("N5", 2, signed=True, rows=4)
+    item = case(net.model, net.inputs)
+    proofs = [row.proof for layer in item.program.layers for row in layer.rows]
+    assert any("products on their own" in proof for proof in proofs)
+    assert differences([item], tmp_path) == []
+
+
 def test_every_row_says_what_was_proved() -> None:
     net = benchmark_net("N3", 1, signed=True)
     fastest = plan(net.model, KernelOptions())

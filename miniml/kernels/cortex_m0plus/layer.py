@@ -73,7 +73,10 @@ def _loop_plan(bounds: LayerBounds, row: int) -> RowPlan:
 
 def _packed_plan(packing: Packing, row: PackedRow) -> RowPlan:
     bits = packing.keeping[row.row].bits
-    span = f"accumulator in [{row.low}, {row.high}] fits {bits} bits"
+    rests = len(packing.keeping[row.row].rests)
+    span = f"accumulator in [{row.low}, {row.high}]"
+    span += f", {rests} products on their own," if rests else ""
+    span += f" fits {bits} bits"
     method = f"packed sums, {len(packing.rows)} rows in {len(packing.words)} words"
     if row.fast is None:
         return RowPlan(method, "exact", span)
@@ -115,7 +118,7 @@ def choose(
     candidates = [(row, swar_row(layer, bounds, row)) for row in varying[packed : packed + swar]]
     loop = [row.row for row, found in candidates if found is None]
     return LayerChoice(
-        packing=plan_packing(varying[:packed]) if varying[:packed] else None,
+        packing=plan_packing(layer, bounds, varying[:packed]) if varying[:packed] else None,
         fixed=tuple(row for row in rows if row.constant),
         swar=tuple(found for _, found in candidates if found is not None),
         loop=(*loop, *(row.row for row in varying[packed + swar :])),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from miniml.kernels.cortex_m0plus.bounds import LayerBounds
 from miniml.kernels.cortex_m0plus.cycles import RowPaths
 from miniml.kernels.cortex_m0plus.emit import Code
 from miniml.kernels.cortex_m0plus.exact import ExactCycles, exact_row_constants
 from miniml.kernels.cortex_m0plus.inputs import FIRST_FREE_SLOT
 from miniml.kernels.cortex_m0plus.packing import WORD_BITS, Field, Word, best_layout, rows_in
+from miniml.kernels.cortex_m0plus.rests import REST_CYCLES
 from miniml.kernels.cortex_m0plus.row_code import Outputs, RowCode
-from miniml.kernels.cortex_m0plus.row_method import Keeping, PackedRow
+from miniml.kernels.cortex_m0plus.row_method import Keeping, PackedRow, narrowed
 from miniml.kernels.cortex_m0plus.sums import SUMS, SumRoutines, column_words, packed_words
 from miniml.model import DenseLayer
 
@@ -69,13 +72,17 @@ class Place:
     exact: ExactCycles | None
 
 
-def plan_packing(rows: list[PackedRow]) -> Packing:
-    """Rows that give more than one output, in as few words as can be."""
-    needed = sum(row.least_bits for row in rows)
+def plan_packing(layer: DenseLayer, bounds: LayerBounds, rows: list[PackedRow]) -> Packing:
+    """Rows that give more than one output, in as few words as are worth it."""
+    fewer = _narrowed_rows(layer, bounds, rows)
+    needed = sum(row.least_bits for row in rows) - len(fewer)
     count = -(-needed // WORD_BITS)
     spare = WORD_BITS * count - needed
     keeping = {}
     for row in rows:
+        if row.row in fewer:
+            keeping[row.row] = fewer[row.row]
+            continue
         more = 0 if row.split_bits is None else row.split_bits - row.least_bits
         split = row.split_bits is not None and more <= spare
         spare -= more if split else 0
@@ -84,12 +91,33 @@ def plan_packing(rows: list[PackedRow]) -> Packing:
     return Packing(words, sizes, {row.row: row for row in rows}, keeping)
 
 
+def _narrowed_rows(
+    layer: DenseLayer, bounds: LayerBounds, rows: list[PackedRow]
+) -> dict[int, Keeping]:
+    """Rows that are to take a bit less, if that saves a word that costs more than their rests."""
+    total = sum(row.least_bits for row in rows)
+    found = [(row.row, narrowed(layer, bounds, row)) for row in rows]
+    known = [(row, kept) for row, kept in found if kept is not None]
+    known.sort(key=lambda item: len(item[1].rests))
+    wanted = (total - 1) % WORD_BITS + 1  # bits in the last word
+    chosen = known[:wanted]
+    cost = sum(REST_CYCLES * len(kept.rests) + _NARROWED for _, kept in chosen)
+    if len(chosen) < wanted or total <= WORD_BITS or cost >= _WORD_CYCLES * layer.n_inputs:
+        return {}
+    return dict(chosen)
+
+
+_NARROWED = 4  # cycles of a row with rests more than of one whose upper bit tells
+_WORD_CYCLES = 3  # of a word in each column
+
+
 def write_packing(place: Place, packing: Packing) -> list[RowPaths]:
     """All groups; R0 is and stays the stream."""
     offset, layer = place.bounds.x_offset, place.layer
-    first = {}
+    first, weights = {}, layer.weights.astype(np.int64)
     for row, keeping in packing.keeping.items():
-        total = int(layer.weights[row].astype(int).sum())
+        weights[row] = keeping.weights(layer, row)
+        total = int(weights[row].sum())
         first[row] = int(layer.bias[row]) - offset * total + keeping.offset
     paths = []
     for words in packing.groups:
@@ -100,7 +128,7 @@ def write_packing(place: Place, packing: Packing) -> list[RowPaths]:
         if not place.inline:
             firsts.append(f"{place.sums.entry(count, columns)} + 1")
         place.data.words(firsts, f"rows {listed}: first sums" + ", entry" * (not place.inline))
-        place.data.words(list(column_words(words, layer.weights)), "columns")
+        place.data.words(list(column_words(words, weights)), "columns")
         place.code.note(f"rows {listed}: packed sums in {count} words")
         if place.inline:
             place.sums.write_inline(place.code, count, columns)
@@ -184,7 +212,12 @@ class _Decoder:
             code.write_exact(item, keep_in, slot)
         else:
             keeping = self.packing.keeping[item.row]
-            self.paths.append(code.write_packed(keeping, item, keep_in, self.place.cleared))
+            inputs = self.place.sums.frame.inputs_at(self.place.layer.n_inputs)
+            self.paths.append(
+                code.write_packed(
+                    keeping, item, keep_in, self.place.cleared, (inputs, self.place.bounds.x_offset)
+                )
+            )
 
     def _finish_exact(self) -> None:
         code, layer = self.code, self.place.layer

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from miniml.kernels.cortex_m0plus.cycles import RowPaths
 from miniml.kernels.cortex_m0plus.emit import Code
 from miniml.kernels.cortex_m0plus.packing import WORD_BITS, Field
+from miniml.kernels.cortex_m0plus.rests import REST_BYTES, add_rests
 from miniml.kernels.cortex_m0plus.row_method import Keeping, PackedRow
 from miniml.model import Int8Array
 
@@ -119,7 +120,12 @@ class RowCode:
         self.low_end = 0  # cycles up to where a row below its first threshold leaves
 
     def write_packed(
-        self, keeping: Keeping, item: Field, keep_in: str | None, cleared: bool
+        self,
+        keeping: Keeping,
+        item: Field,
+        keep_in: str | None,
+        cleared: bool,
+        inputs: tuple[int, int],
     ) -> RowPaths:
         """The row from packed sums by its fast requantization.
 
@@ -128,8 +134,10 @@ class RowCode:
             item: where.
             keep_in: a register that is to get v.
             cleared: the output is 0 already.
+            inputs: where the layer's inputs are from SP, and the offset that they have.
         """
-        self.keeping, self.item = keeping, item
+        self.keeping, self.item, self.inputs = keeping, item, inputs
+        self.outputs.before(REST_BYTES * len(keeping.rests))
         note = f"row {self.row.row}: {item.bits} bits"
         return self._write(lambda low_label: self._value(keep_in, low_label), note, cleared)
 
@@ -220,8 +228,10 @@ class RowCode:
             self._whole_value()
             if keep_in is not None:
                 code.op(f"mov {keep_in}, r3")
-            self.outputs.load("r4", fast.first - self.row.low)
-            code.op("subs r3, r3, r4")
+            self._offset_value(fast.first)
+            if self.keeping.rests:
+                self._signed(low_label)
+                return
             if fast.form == "above":
                 code.op(f"bcc {low_label}")
                 self.low_end = code.cycles
@@ -253,6 +263,14 @@ class RowCode:
         else:
             code.ops("eors r3, r6", f"lsrs r3, r3, #{WORD_BITS + 1 - bits}")
         code.op("subs r3, r3, r6")
+
+    def _offset_value(self, first: int) -> None:
+        at, offset = self.inputs
+        rests = self.keeping.rests
+        add_rests(self.code, rests, at, "r3", "r6")
+        less = first + self.keeping.offset + offset * sum(rest.weight for rest in rests)
+        self.outputs.load("r4", less & 0xFFFF_FFFF)
+        self.code.op("subs r3, r3, r4")
 
     def _join(self) -> None:
         """High bits without the upper one, at the top of R3, and low bits: R3 = v without it."""

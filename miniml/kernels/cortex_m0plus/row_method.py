@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import numpy as np
 
 from miniml.kernels.cortex_m0plus.bounds import Int64Array, LayerBounds
 from miniml.kernels.cortex_m0plus.requantize import FastRequantize, search
+from miniml.kernels.cortex_m0plus.rests import Rest
 from miniml.model import DenseLayer
 
 _LEAST_BITS = 2
@@ -52,11 +55,50 @@ class PackedRow:
 
 @dataclass(frozen=True)
 class Keeping:
-    """v = accumulator + offset in [0, 2^bits)."""
+    """v = accumulator + offset in [0, 2^bits).
+
+    Attributes:
+        form: "split": the upper bit of v tells the ways apart; "offset": v is compared;
+            "exact": v becomes the accumulator again.
+        bits, offset: of v.
+        rests: form "offset": added to v before it is compared; v holds the row without them.
+    """
 
     form: Literal["split", "offset", "exact"]
     bits: int
     offset: int
+    rests: tuple[Rest, ...] = ()
+
+    def weights(self, layer: DenseLayer, row: int) -> Int64Array:
+        """The row's weights that v holds, int64 (n_inputs,)."""
+        weights: Int64Array = layer.weights[row].astype(np.int64)
+        for rest in self.rests:
+            weights[rest.column] -= rest.weight
+        return weights
+
+
+def narrowed(layer: DenseLayer, bounds: LayerBounds, row: PackedRow) -> Keeping | None:
+    """The row in a bit less, by what it adds on its own; None: it can't be."""
+    bits = row.least_bits - 1
+    if row.fast is None or not _LEAST_BITS <= bits < 31:
+        return None
+    weights = layer.weights[row.row].astype(np.int64)
+    widths = bounds.x_high - bounds.x_low
+    excess = int((np.abs(weights) * widths).sum()) - ((1 << bits) - 1)
+    rests = []
+    for column in np.argsort(-np.abs(weights) * widths, kind="stable").tolist():
+        if excess <= 0:
+            break
+        width, weight = int(widths[column]), int(weights[column])
+        if not width * weight:
+            return None
+        cut = min(-(-excess // width), abs(weight))
+        excess -= cut * width
+        rests.append(Rest(column, cut if weight > 0 else -cut))
+    kept = Keeping("offset", bits, 0, tuple(rests))
+    weights = kept.weights(layer, row.row)
+    low = np.minimum(weights * bounds.x_low, weights * bounds.x_high).sum() + layer.bias[row.row]
+    return replace(kept, offset=-int(low))
 
 
 def packed_row(

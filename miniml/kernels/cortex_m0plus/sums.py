@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from miniml.kernels.cortex_m0plus.bounds import Int64Array
 from miniml.kernels.cortex_m0plus.emit import Code
 from miniml.kernels.cortex_m0plus.inputs import RETURN_SLOT, Frame
 from miniml.kernels.cortex_m0plus.packing import Word
-from miniml.model import Int8Array
 
 SUMS = ("r8", "r9", "r10", "r11", "r12", "lr")
 UInt64Array = NDArray[np.uint64]
@@ -130,14 +130,14 @@ def packed_words(words: list[Word], values: dict[int, int]) -> list[int]:
     return [value & 0xFFFF_FFFF for value in packed]
 
 
-def column_words(words: list[Word], weights: Int8Array) -> list[int]:
+def column_words(words: list[Word], weights: Int64Array) -> list[int]:
     """The stream of all columns: for each column, a word of each sum.
 
     Args:
         words: of the group.
-        weights: of the layer.
+        weights: of the layer's rows, as the words hold them.
     """
-    wide = weights.astype(np.int64).astype(np.uint64)
+    wide = weights.astype(np.uint64)
     packed: UInt64Array = np.zeros((weights.shape[1], len(words)), np.uint64)
     for number, word in enumerate(words):
         shifts = [(item.row, item.shift) for item in word.full]

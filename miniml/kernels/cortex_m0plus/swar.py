@@ -15,12 +15,11 @@ Where a window doesn't fit, its largest weight is made smaller and the rest is a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from miniml.kernels.cortex_m0plus.bounds import LayerBounds
 from miniml.kernels.cortex_m0plus.emit import Code
+from miniml.kernels.cortex_m0plus.rests import Rest
 from miniml.kernels.cortex_m0plus.sums import SUMS
 from miniml.model import DenseLayer
 
@@ -41,14 +40,6 @@ def windows_of(columns: int) -> int:
 def area_bytes(columns: int) -> int:
     """Bytes of stack for a layer's operands, a multiple of 8."""
     return (_SLOTS + _OPERANDS * windows_of(columns) + 7) & ~7
-
-
-@dataclass(frozen=True)
-class Rest:
-    """What a row adds on its own: weight * x[column]."""
-
-    column: int
-    weight: int
 
 
 def fit_row(layer: DenseLayer, bounds: LayerBounds, row: int) -> tuple[list[int], list[Rest]]:

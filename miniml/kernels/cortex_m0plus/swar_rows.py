@@ -8,12 +8,12 @@ from miniml.kernels.cortex_m0plus.bounds import LayerBounds
 from miniml.kernels.cortex_m0plus.cycles import RowPaths
 from miniml.kernels.cortex_m0plus.inputs import Frame
 from miniml.kernels.cortex_m0plus.packed_sums import Place
+from miniml.kernels.cortex_m0plus.rests import REST_BYTES, Rest, add_rests
 from miniml.kernels.cortex_m0plus.row_code import Outputs, RowCode
 from miniml.kernels.cortex_m0plus.row_method import PackedRow
 from miniml.kernels.cortex_m0plus.sums import SUMS
 from miniml.kernels.cortex_m0plus.swar import (
     ROWS,
-    Rest,
     SwarRoutines,
     area_bytes,
     fit_row,
@@ -21,9 +21,6 @@ from miniml.kernels.cortex_m0plus.swar import (
     window_words,
 )
 from miniml.model import DenseLayer
-
-_REACH = 32  # bytes that LDRB reaches
-_REST_BYTES = 28  # no product on its own takes more
 
 
 @dataclass(frozen=True)
@@ -72,8 +69,8 @@ def _write_pass(
     outputs = Outputs(code, place.outputs, place.table, layer.table, rows[0].row.row)
     paths = []
     for number, item in enumerate(rows):
-        outputs.before(_REST_BYTES * len(item.rests))
-        _add_rests(place, item, inputs, SUMS[number])
+        outputs.before(REST_BYTES * len(item.rests))
+        add_rests(code, item.rests, inputs, SUMS[number], "r3")
         paths.append(RowCode(code, outputs, item.row).write_plain(SUMS[number], place.cleared))
     outputs.finish(place.data)
     return paths
@@ -84,19 +81,3 @@ def _first(layer: DenseLayer, item: SwarRow, offset: int) -> int:
     # The rests meet inputs with their offset.
     extra = offset * sum(rest.weight for rest in item.rests)
     return int(layer.bias[item.row.row]) - item.row.fast.first - extra
-
-
-def _add_rests(place: Place, item: SwarRow, inputs: int, total: str) -> None:
-    code = place.code
-    base: int | None = None
-    for rest in sorted(item.rests, key=lambda rest: rest.column):
-        at = inputs + rest.column
-        if base is None or at - base >= _REACH:
-            base = at & ~3
-            code.note(f"row {item.row.row}: what its windows lack")
-            code.sp_address("r5", base)
-        code.op(f"ldrb r4, [r5, #{at - base}]")
-        code.ops(f"movs r3, #{abs(rest.weight)}", "muls r4, r3, r4")
-        if rest.weight < 0:
-            code.op("rsbs r4, r4, #0")
-        code.op(f"add {total}, r4")

@@ -19,6 +19,7 @@ from test_generated_header import PREDICT, TWO_MODELS, named, rows
 from miniml import reference
 from miniml.adapters.cmsis_nn import self_test
 from miniml.adapters.cmsis_nn.adapter import CMSISAdapter, generate
+from miniml.bench.cmsis_nn import includes, version_flags
 from miniml.cost import benchmark_arm, benchmark_avr
 from miniml.cost.benchmark import TARGETS
 from miniml.errors import MiniMLError, NotQuantizedError
@@ -235,7 +236,7 @@ def test_a_version_that_the_headers_contradict_is_refused(tmp_path: Path) -> Non
     (tmp_path / "first_model.h").write_text(generate(named("first", 3), "nothing"))
     old = "ARM_NNFUNCTIONS_H" not in "".join(
         line
-        for line in (cmsis_nn_library.includes()[0] / "arm_nnfunctions.h").read_text().split()
+        for line in (includes()[0] / "arm_nnfunctions.h").read_text().split()
         if not line.startswith("_")
     )
     (tmp_path / "main.c").write_text(
@@ -251,7 +252,7 @@ def test_a_version_that_the_headers_contradict_is_refused(tmp_path: Path) -> Non
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m0plus"])
 def test_which_function_runs_which_layer(tmp_path: Path, core: str) -> None:
     one_pixel = {"cortex-m4": "arm_convolve_s8", "cortex-m0plus": "arm_convolve_1x1_s8_fast"}[core]
-    if cmsis_nn_library.per_channel_flags():
+    if version_flags():
         one_pixel = "arm_fully_connected_per_channel_s8"
     for model, function in (
         (named("first", 9, widths=(7, 5, 4)), one_pixel),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from miniml.bench import peers, plain
+from miniml.bench.cmsis_nn import cmsis_nn
 from miniml.cost.benchmark import ModelCode, kernel_code, portable_code
 from miniml.kernels.choice import PLANNERS, plan
 from miniml.kernels.program import KernelOptions, KernelProgram
@@ -87,5 +88,6 @@ CONTESTANTS: tuple[Contestant, ...] = (
     Contestant(
         "bakenn", (*AVR, *ARM), lambda model, core, folder: Entry(peers.bakenn(model, folder))
     ),
+    Contestant("CMSIS-NN", ARM, _compiled(cmsis_nn)),
     Contestant("emlearn float", (*AVR, *ARM), _compiled(peers.emlearn)),
 )

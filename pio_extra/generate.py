@@ -10,7 +10,7 @@ import sys
 from inspect import currentframe
 from pathlib import Path
 
-from miniml_hook import interpreter, options, stamp, targets
+from miniml_hook import cmsis_nn, interpreter, options, stamp, targets
 from SCons.Script import ARGUMENTS, COMMAND_LINE_TARGETS
 
 Import("env")
@@ -20,6 +20,7 @@ hook_file = Path(currentframe().f_code.co_filename)
 choices = options.read_options(env)
 # Also an IDE that only asks for include paths needs this one.
 env.AppendUnique(CPPPATH=[str(choices.out_dir)])
+cmsis_nn.pick_sources(env)
 
 
 def generate():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from host_program import KERNEL
 
-from miniml.bench.cmsis_nn import SOURCES, includes, root, sources, version_flags
+from miniml.bench.cmsis_nn import includes, root, sources, version_flags
 from miniml.cost.benchmark import TARGETS
 
 # 4.0.0 takes these types from CMSIS-Core, which a PC has not.
@@ -75,24 +75,16 @@ def _arm_paths(folder: Path) -> list[str]:
     return paths + [word for path in includes() for word in ("-isystem", str(path))]
 
 
-def platformio_library(folder: Path, flags: Sequence[str] = ("-O2",)) -> Path:
-    """A private library folder as docs/CMSIS_NN.md describes it, of links to the release."""
+def platformio_library(folder: Path) -> Path:
+    """A library folder like the one that PlatformIO makes of Arm's repository, of links."""
     library = folder / "CMSIS-NN"
     (library / "Include").mkdir(parents=True)
+    # The cores of the official platforms bring CMSIS-Core, which 4.0.0 includes; the kit's don't.
     for path in includes():
-        for header in path.iterdir():
+        for header in path.glob("*.h"):
             (library / "Include" / header.name).symlink_to(header)
     (library / "Source").symlink_to(root() / "Source")
-    manifest = {
-        "name": "CMSIS-NN",
-        "version": "4.0.0",
-        "build": {
-            "srcDir": "Source",
-            "includeDir": "Include",
-            "srcFilter": ["-<*>", *(f"+<{name}>" for name in SOURCES)],
-            "flags": list(flags),
-            "unflags": ["-Os"],
-        },
-    }
-    (library / "library.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+    # PlatformIO writes this where a repository has none: all of the folder would be compiled.
+    manifest = json.dumps({"name": "CMSIS-NN", "version": "4.0.0"})
+    (library / "library.json").write_text(manifest, encoding="utf-8")
     return library

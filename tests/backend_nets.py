@@ -10,13 +10,16 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from random_float_models import edge_features, random_features, random_pair
 from random_models import random_model
 
-from miniml import reference
+from miniml import reference, reference_float
 from miniml.fixed_point import requantize
+from miniml.float_net import FloatMode, FloatNet, make_float_net
 from miniml.model import DenseLayer, InputQuantizer, Int8Array, QuantizedModel, validate
 
 MAX_DEPTH, MAX_WIDTH = 6, 128
@@ -24,11 +27,23 @@ MAX_DEPTH, MAX_WIDTH = 6, 128
 
 @dataclass(frozen=True, eq=False)
 class Net:
-    """A model and rows to run; outputs: one int8 array (rows, width) a layer."""
+    """A model and rows to run; outputs: one array (rows, width) a layer.
 
-    model: QuantizedModel
-    inputs: Int8Array
-    outputs: list[Int8Array]
+    All values are int8, or float32 where the model is a FloatNet.
+    """
+
+    model: QuantizedModel | FloatNet
+    inputs: NDArray[Any]
+    outputs: list[NDArray[Any]]
+
+
+def float_net(mode: FloatMode, seed: tuple[int, ...], name: str, rows: int) -> Net:
+    """A net of a float mode, with infinities, NaN, subnormals and zeros among the inputs."""
+    number = int(np.random.default_rng(seed).integers(2**31))
+    quantized, trained = random_pair(number, name=name, per_channel=bool(number % 2))
+    made = make_float_net(quantized, trained, mode)
+    features = np.concatenate([edge_features(trained), random_features(trained, rows, number)])
+    return Net(made, features[:rows], reference_float.run_layers(made, features[:rows]))
 
 
 def net(seed: tuple[int, ...], name: str, rows: int, most_weights: int = 10**9) -> Net:
@@ -96,7 +111,9 @@ class Hardness:
     single_rounding_differs: int = 0
 
     def count(self, found: Net, rows: int) -> None:
-        """Adds the first rows of a net."""
+        """Adds the first rows of an int8 net."""
+        if isinstance(found.model, FloatNet):
+            return
         values = reference.clamp_inputs(found.model, found.inputs[:rows])
         for layer, outputs in zip(found.model.layers, found.outputs, strict=True):
             self._count_layer(layer, values)

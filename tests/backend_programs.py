@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import backend_nets
 import cmsis_nn_library
 import numpy as np
 from backend_nets import Net
 from host_program import KERNEL, WARNINGS
 
-from miniml.adapters import int8
+from miniml.adapters import float_modes, int8
 from miniml.adapters.cmsis_nn import adapter
-from miniml.model import QuantizedModel
+from miniml.float_net import FLOAT_MODES, FloatMode
 from miniml.sim.arm.core import Stop
 from miniml.sim.arm.machine import Machine
 
@@ -24,15 +27,19 @@ _INPUTS_AT = 0x2004_0000
 
 _HOST_MAIN = r"""
 int main(void) {
-  static int8_t in[4096];
+  static union {
+    int8_t bytes[4096];
+    float aligned;
+  } buffer;
+  int8_t *const in = buffer.bytes;
   for (unsigned m = 0; m < sizeof models / sizeof models[0]; m++) {
     const miniml_model *const model = models[m];
     for (unsigned row = 0; row < ROWS; row++) {
-      if (fread(in, 1, model->n_inputs, stdin) != model->n_inputs) {
+      if (fread(in, model->value_size, model->n_inputs, stdin) != model->n_inputs) {
         return 1;
       }
       for (uint8_t n = row < LAYER_ROWS ? 1 : model->n_layers; n <= model->n_layers; n++) {
-        fwrite(model->run_layers(in, n), 1, model->widths[n - 1], stdout);
+        fwrite(model->run_layers(in, n), model->value_size, model->widths[n - 1], stdout);
       }
     }
   }
@@ -45,10 +52,11 @@ void benchmark_empty(void) {}
 int8_t *benchmark_run(uint32_t number, const int8_t *in, int8_t *out);
 int8_t *benchmark_run(uint32_t number, const int8_t *in, int8_t *out) {
   const miniml_model *const model = models[number];
-  for (uint32_t row = 0; row < ROWS; row++, in += model->n_inputs) {
+  for (uint32_t row = 0; row < ROWS; row++, in += model->n_inputs * model->value_size) {
     for (uint8_t n = row < LAYER_ROWS ? 1 : model->n_layers; n <= model->n_layers; n++) {
-      memcpy(out, model->run_layers(in, n), model->widths[n - 1]);
-      out += model->widths[n - 1];
+      const uint32_t size = (uint32_t)model->widths[n - 1] * model->value_size;
+      memcpy(out, model->run_layers(in, n), size);
+      out += size;
     }
   }
   return out;
@@ -63,14 +71,16 @@ class Backend:
     Attributes:
         name: of the mode, and how it is built.
         header: the text of `<name>_model.h`.
+        mode: of the nets, where they compute in floats.
         core: where it runs; "host" is this machine.
         flags: of the compilation.
         library: CMSIS-NN's objects are linked.
     """
 
     name: str
-    header: Callable[[QuantizedModel, str], str]
+    header: Callable[[Any, str], str]
     core: str = "host"
+    mode: FloatMode | None = None
     flags: tuple[str, ...] = ("-O2",)
     library: bool = False
 
@@ -80,15 +90,23 @@ HOST_BACKENDS = (
     Backend("int8, half products", int8.generate, flags=("-O2", "-DMINIML_HALF_PRODUCTS=1")),
     Backend("cmsis_nn, portable", adapter.generate),
     Backend("cmsis_nn, CMSIS-NN", adapter.generate, library=True),
+    *(Backend(mode, float_modes.generate, mode=mode) for mode in FLOAT_MODES),
 )
 ARM_BACKENDS = tuple(
-    Backend(f"{name} on {core}", generator, core, library=library)
+    dataclasses.replace(backend, name=f"{backend.name} on {core}", core=core)
     for core in ("cortex-m4", "cortex-m0plus")
-    for name, generator, library in (
-        ("int8", int8.generate, False),
-        ("cmsis_nn, CMSIS-NN", adapter.generate, True),
-    )
+    for backend in HOST_BACKENDS
+    if "half" not in backend.name and "portable" not in backend.name
 )
+
+
+def make_net(
+    backend: Backend, seed: tuple[int, ...], name: str, rows: int, most_weights: int = 10**9
+) -> Net:
+    """A net that the backend can run."""
+    if backend.mode:
+        return backend_nets.float_net(backend.mode, seed, name, rows)
+    return backend_nets.net(seed, name, rows, most_weights)
 
 
 def expected(found: Net) -> bytes:
@@ -105,7 +123,6 @@ def run(backend: Backend, nets: Sequence[Net], folder: Path) -> list[bytes]:
     """What a backend gives for each net; `folder` is an empty one."""
     headers = {f"{net.model.name}_model.h": backend.header(net.model, "a campaign") for net in nets}
     text = "".join(f'#include "{name}"\n' for name in headers)
-    # Two of the backends include it by themselves.
     text = f"#include <miniml.h>\n#include <stdio.h>\n{text}"
     models = ", ".join(f"&{net.model.name}_model" for net in nets)
     text += f"static const miniml_model *const models[] = {{{models}}};\n"
@@ -117,8 +134,8 @@ def run(backend: Backend, nets: Sequence[Net], folder: Path) -> list[bytes]:
 
 def _split(content: bytes, nets: Sequence[Net]) -> list[bytes]:
     parts, at = [], 0
-    for net in nets:
-        size = len(expected(net))
+    for one in nets:
+        size = len(expected(one))
         parts.append(content[at : at + size])
         at += size
     assert at == len(content)
@@ -181,7 +198,11 @@ def _run_arm(
         machine.close()
 
 
-def differing(found: bytes, wanted: bytes) -> int:
-    """Bytes that differ."""
+def differing(backend: Backend, found: bytes, wanted: bytes) -> int:
+    """Bytes that differ; two NaN are alike."""
     assert len(found) == len(wanted)
-    return int(np.count_nonzero(np.frombuffer(found, np.int8) != np.frombuffer(wanted, np.int8)))
+    parts = [np.frombuffer(content, np.int8) for content in (found, wanted)]
+    if backend.mode:
+        floats = [part.view(np.float32) for part in parts]
+        parts = [np.where(np.isnan(f), np.float32(np.nan), f).view(np.int8) for f in floats]
+    return int(np.count_nonzero(parts[0] != parts[1]))

@@ -21,13 +21,14 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-from backend_nets import Hardness, net  # noqa: E402
+from backend_nets import Hardness  # noqa: E402
 from backend_programs import (  # noqa: E402
     ARM_BACKENDS,
     HOST_BACKENDS,
     Backend,
     differing,
     expected,
+    make_net,
     run,
 )
 
@@ -35,13 +36,18 @@ from miniml.atomic_file import write_atomically  # noqa: E402
 
 STATE = ROOT / ".pio" / "miniml" / "campaign_backends.json"
 WATCHED = (
-    "miniml/adapters/**/*.py",
-    "miniml/templates/*.j2",
-    "miniml/reference.py",
+    "miniml/adapters/c_text.py",
+    "miniml/adapters/float_modes.py",
+    "miniml/adapters/int8.py",
+    "miniml/adapters/cmsis_nn/*.py",
+    "miniml/templates/cmsis_nn_*.j2",
+    "miniml/templates/model_*.j2",
     "miniml/fixed_point.py",
+    "miniml/float_net.py",
+    "miniml/reference*.py",
     "firmware/lib/MiniML/src/*",
     "tests/backend_*.py",
-    "tests/random_models.py",
+    "tests/random_*models.py",
 )
 GOAL = 10_000_000
 # A simulated core gives some 20,000 outputs a second.
@@ -61,7 +67,8 @@ def batch(backend: Backend, seed: int, number: int) -> tuple[dict[str, int], str
     on_host = backend.core == "host"
     count, rows, most = (40, 512, 10**9) if on_host else (24, 300, 20_000)
     nets = [
-        net((seed, int(on_host), number, index), f"m{index}", rows, most) for index in range(count)
+        make_net(backend, (seed, int(on_host), number, index), f"m{index}", rows, most)
+        for index in range(count)
     ]
     with tempfile.TemporaryDirectory() as folder:
         found = run(backend, nets, Path(folder))
@@ -69,7 +76,7 @@ def batch(backend: Backend, seed: int, number: int) -> tuple[dict[str, int], str
     difference, bytes_differing = "", 0
     for index, (one, content) in enumerate(zip(nets, found, strict=True)):
         hardness.count(one, 32)
-        differs = differing(content, expected(one))
+        differs = differing(backend, content, expected(one))
         bytes_differing += differs
         if differs and not difference:
             difference = f"seed {seed}, batch {number}, net {index}: {one.model.widths}"

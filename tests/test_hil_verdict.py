@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from hardships import full_disk, without_root_rights
 
-from miniml.boards import load_boards
+from miniml.boards import Board, load_boards
 from miniml.errors import NoBoardError, SilentBoardError
 from miniml.hil.exercise import Comparison
 from miniml.hil.report import table, write_reports
@@ -25,14 +26,14 @@ from miniml.hil.verdict import BoardResult, exit_code, judge, record_error
 BOARD = load_boards(Path(__file__).parent.parent)["uno"]
 
 
-def result_of(found: bytes, worst: float | None = 0.0) -> BoardResult:
+def result_of(found: bytes, worst: float | None = 0.0, board: Board = BOARD) -> BoardResult:
     comparison = Comparison("test", rows=1)
     values = np.frombuffer(found, np.int8)
     differing = comparison.compare(0, 1, np.array([1, -2], np.int8), values)
     comparison.output_mismatches = differing
     result = BoardResult("uno", "Uno", simulated=True, worst_cycle_error=worst)
     result.comparisons.append(comparison)
-    judge(result, BOARD)
+    judge(result, board)
     return result
 
 
@@ -44,6 +45,13 @@ def test_one_byte_fails_and_is_named() -> None:
     result = result_of(b"\x01\xff")
     assert (result.verdict, result.mismatches) == ("FAIL", 1)
     assert "layer 1, value 1: expected -2, the board says -1" in result.reasons[0]
+
+
+def test_a_refused_cmsis_nn_is_called_that() -> None:
+    board = dataclasses.replace(BOARD, mode="cmsis_nn")
+    assert "the firmware refused its CMSIS-NN" in result_of(b"\x80\x80", board=board).reasons[1]
+    assert len(result_of(b"\x01\x81", board=board).reasons) == 1
+    assert len(result_of(b"\x80\x80").reasons) == 1
 
 
 @pytest.mark.parametrize(("worst", "verdict"), [(0.03, "PASS"), (0.031, "FAIL"), (None, "PASS")])

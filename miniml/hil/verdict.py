@@ -24,6 +24,8 @@ JUDGED_WHEN_REAL = frozenset({"avr"})
 # Bytes by which painted and simulated stack may differ: the simulator sees every byte below the
 # stack pointer, painting only those that were written with another value.
 STACK_SLACK = 16
+# What a firmware gives for every output after its CMSIS-NN failed the self-test; no output is that.
+CMSIS_NN_REFUSED = -128
 EXIT_INFRASTRUCTURE = MiniMLError.exit_code
 
 
@@ -99,6 +101,13 @@ def judge(result: BoardResult, board: Board) -> None:
                 f"{comparison.mismatches:,} of {comparison.bytes_compared:,} bytes differ; "
                 f"first: {comparison.first}"
             )
+    first = next((c.first for c in result.comparisons if c.first), None)
+    mode = result.build.mode if result.build else board.mode
+    if mode == "cmsis_nn" and first and first.layer and first.found == CMSIS_NN_REFUSED:
+        reasons.append(
+            "the firmware refused its CMSIS-NN, which computes other bytes: compile all of it "
+            "without CMSIS_NN_USE_SINGLE_ROUNDING (docs/CMSIS_NN.md)"
+        )
     assembly = result.cost is not None and result.cost.exact
     limit = tolerance(board, simulated=bool(result.simulated), assembly=assembly)
     worst = result.worst_cycle_error

@@ -15,7 +15,7 @@ import numpy as np
 from backend_nets import Net
 from host_program import KERNEL, WARNINGS
 
-from miniml.adapters import float_modes, int8
+from miniml.adapters import float_modes, int8, native
 from miniml.adapters.cmsis_nn import adapter
 from miniml.float_net import FLOAT_MODES, FloatMode
 from miniml.sim.arm.core import Stop
@@ -25,6 +25,21 @@ from miniml.sim.arm.machine import Machine
 LAYER_ROWS = 32
 _INPUTS_AT = 0x2004_0000
 
+# Any header, whatever the type of its values; not every one is for the link.
+_NET = """
+typedef struct {
+  uint8_t n_layers;
+  uint8_t value_size;
+  uint16_t n_inputs;
+  uint16_t widths[8];
+  const void *(*run)(const void *in, uint8_t n_layers);
+} net;
+"""
+_WRAPPER = """
+static const void *{0}_run(const void *in, uint8_t n_layers) {{
+  return {0}_run_layers(in, n_layers);
+}}
+"""
 _HOST_MAIN = r"""
 int main(void) {
   static union {
@@ -32,14 +47,14 @@ int main(void) {
     float aligned;
   } buffer;
   int8_t *const in = buffer.bytes;
-  for (unsigned m = 0; m < sizeof models / sizeof models[0]; m++) {
-    const miniml_model *const model = models[m];
+  for (unsigned m = 0; m < sizeof nets / sizeof nets[0]; m++) {
+    const net *const model = &nets[m];
     for (unsigned row = 0; row < ROWS; row++) {
       if (fread(in, model->value_size, model->n_inputs, stdin) != model->n_inputs) {
         return 1;
       }
       for (uint8_t n = row < LAYER_ROWS ? 1 : model->n_layers; n <= model->n_layers; n++) {
-        fwrite(model->run_layers(in, n), model->value_size, model->widths[n - 1], stdout);
+        fwrite(model->run(in, n), model->value_size, model->widths[n - 1], stdout);
       }
     }
   }
@@ -51,11 +66,11 @@ void benchmark_empty(void);
 void benchmark_empty(void) {}
 int8_t *benchmark_run(uint32_t number, const int8_t *in, int8_t *out);
 int8_t *benchmark_run(uint32_t number, const int8_t *in, int8_t *out) {
-  const miniml_model *const model = models[number];
+  const net *const model = &nets[number];
   for (uint32_t row = 0; row < ROWS; row++, in += model->n_inputs * model->value_size) {
     for (uint8_t n = row < LAYER_ROWS ? 1 : model->n_layers; n <= model->n_layers; n++) {
       const uint32_t size = (uint32_t)model->widths[n - 1] * model->value_size;
-      memcpy(out, model->run_layers(in, n), size);
+      memcpy(out, model->run(in, n), size);
       out += size;
     }
   }
@@ -88,6 +103,7 @@ class Backend:
 HOST_BACKENDS = (
     Backend("int8", int8.generate),
     Backend("int8, half products", int8.generate, flags=("-O2", "-DMINIML_HALF_PRODUCTS=1")),
+    Backend("native", native.generate),
     Backend("cmsis_nn, portable", adapter.generate),
     Backend("cmsis_nn, CMSIS-NN", adapter.generate, library=True),
     *(Backend(mode, float_modes.generate, mode=mode) for mode in FLOAT_MODES),
@@ -123,9 +139,16 @@ def run(backend: Backend, nets: Sequence[Net], folder: Path) -> list[bytes]:
     """What a backend gives for each net; `folder` is an empty one."""
     headers = {f"{net.model.name}_model.h": backend.header(net.model, "a campaign") for net in nets}
     text = "".join(f'#include "{name}"\n' for name in headers)
-    text = f"#include <miniml.h>\n#include <stdio.h>\n{text}"
-    models = ", ".join(f"&{net.model.name}_model" for net in nets)
-    text += f"static const miniml_model *const models[] = {{{models}}};\n"
+    text = f"#include <stdint.h>\n#include <stdio.h>\n#include <string.h>\n{text}{_NET}"
+    text += "".join(_WRAPPER.format(net.model.name) for net in nets)
+    size = 4 if backend.mode else 1
+    rows = ",\n".join(
+        f"  {{{len(net.model.layers)}, {size}, {net.model.n_inputs}, {{{widths}}}, "
+        f"{net.model.name}_run}}"
+        for net in nets
+        for widths in [", ".join(map(str, net.model.widths[1:]))]
+    )
+    text += f"static const net nets[] = {{\n{rows}}};\n"
     text += f"#define ROWS {len(nets[0].inputs)}u\n#define LAYER_ROWS {LAYER_ROWS}u\n"
     if backend.core == "host":
         return _split(_run_host(backend, text + _HOST_MAIN, headers, nets, folder), nets)

@@ -39,6 +39,7 @@ WATCHED = (
     "miniml/adapters/c_text.py",
     "miniml/adapters/float_modes.py",
     "miniml/adapters/int8.py",
+    "miniml/adapters/native.py",
     "miniml/adapters/cmsis_nn/*.py",
     "miniml/templates/cmsis_nn_*.j2",
     "miniml/templates/model_*.j2",

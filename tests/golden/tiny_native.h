@@ -118,7 +118,7 @@ static inline int32_t tiny_requantize(int32_t acc, int32_t multiplier, int8_t sh
 static inline void tiny_layer(const int8_t *weights, const int32_t *bias,
                                     const int32_t *multipliers, const int8_t *shifts,
                                     const int8_t *table, uint16_t n_in, uint16_t n_out,
-                                    int8_t low, const int8_t *in, int8_t *out) {
+                                    int8_t low, int8_t high, const int8_t *in, int8_t *out) {
   for (uint16_t row = 0; row < n_out; row++) {
     int32_t acc = TINY_I32(&bias[row]);
     for (uint16_t i = 0; i < n_in; i++) {
@@ -126,7 +126,7 @@ static inline void tiny_layer(const int8_t *weights, const int32_t *bias,
       weights++;
     }
     acc = tiny_requantize(acc, TINY_I32(&multipliers[row]), TINY_I8(&shifts[row]));
-    const int8_t value = acc < low ? low : acc > 127 ? 127 : (int8_t)acc;
+    const int8_t value = acc < low ? low : acc > high ? high : (int8_t)acc;
     out[row] = table ? TINY_I8(&table[value + 128]) : value;
   }
 }
@@ -141,12 +141,12 @@ static inline const int8_t *tiny_run_layers(const int8_t *in, uint8_t n_layers) 
     a[i] = in[i] < TINY_INPUT_MIN ? TINY_INPUT_MIN : in[i];
   }
   tiny_layer(tiny_weights_1, tiny_bias_1, tiny_multipliers_1, tiny_shifts_1,
-      tiny_table_1, 3, 4, -127, a, b);
+      tiny_table_1, 3, 4, -127, 127, a, b);
   if (n_layers == 1) {
     return b;
   }
   tiny_layer(tiny_weights_2, tiny_bias_2, tiny_multipliers_2, tiny_shifts_2,
-      0, 4, 2, -127, b, a);
+      0, 4, 2, -127, 127, b, a);
   return a;
 }
 

@@ -117,11 +117,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--state", type=Path, default=STATE)
+    parser.add_argument("--backend", default="", help="only those with this in their name")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the goals")
     arguments = parser.parse_args()
     arguments.state.parent.mkdir(parents=True, exist_ok=True)
     state = load(arguments.state, arguments.seed)
     for backend in (*HOST_BACKENDS, *ARM_BACKENDS):
+        if arguments.backend not in backend.name:
+            continue
         done = state["backends"].setdefault(backend.name, {"batches": 0, "outputs": 0})
         while done["outputs"] < GOALS[backend.name] * arguments.scale:
             counts, difference = batch(backend, arguments.seed, done["batches"])

@@ -5,32 +5,54 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from miniml.kernels.avr import exact, loop, prepare
+from miniml.kernels.avr import block, exact, loop, prepare, straight, winograd
 from miniml.kernels.avr.code import Code
 from miniml.kernels.avr.cycles import LayerCycles, cycles_of_rows
 from miniml.kernels.avr.finish import SCRATCH_BYTES, Constants, Layer
 from miniml.kernels.avr.frame import leave_after, write
-from miniml.kernels.avr.group import Affines, Builder, Context, Group
+from miniml.kernels.avr.group import Affines, Builder, Context, Group, Signs
 from miniml.kernels.avr.rows import LayerRows
+from miniml.kernels.avr.tiles import tiles
+from miniml.kernels.avr.title import title
 from miniml.kernels.program import KernelProgram, LayerPlan, RowPlan
 from miniml.model import QuantizedModel
 
-_BUILDERS: dict[str, Builder] = {"loop": loop.build}
+_BUILDERS: dict[str, Builder] = {
+    "loop": loop.build,
+    "block": block.build,
+    "straight": straight.build,
+    "winograd": winograd.build,
+}
 
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """How a layer is computed: (method, rows) by group, and which rows multiply by `affine`."""
+    """How a layer is computed.
+
+    Attributes:
+        groups: method and rows; each row in one group.
+        affine: whether rows may multiply; else the exact routine.
+        tables: rows that may have a table of cells.
+        takes_in: whether the first group, not of "loop", takes in the layer's inputs as it goes:
+            faster than a loop before all groups, but larger.
+    """
 
     groups: tuple[tuple[str, tuple[int, ...]], ...]
-    affine: bool
+    affine: bool = True
+    tables: frozenset[int] = frozenset()
+    takes_in: bool = False
+
+    def count(self, *methods: str) -> int:
+        """Groups of these methods."""
+        return sum(method in methods for method, _ in self.groups)
 
 
 @dataclass
-class _Parts:
+class Parts:
     """What grows from layer to layer."""
 
     name: str
+    patterns: frozenset[Signs]
     constants: Constants = field(default_factory=Constants)
     routines: dict[str, Code] = field(default_factory=dict)
     variables: dict[str, int] = field(default_factory=dict)
@@ -56,6 +78,7 @@ def build(
     layers: Sequence[LayerRows],
     affines: Sequence[Affines],
     choices: Sequence[LayerChoice],
+    patterns: frozenset[Signs] = frozenset(),
 ) -> KernelProgram:
     """Write a model's program.
 
@@ -63,9 +86,10 @@ def build(
         model: whose layers `layers` are.
         layers: `model_rows`.
         affines: of each layer, by row.
-        choices: of each layer; each row in one group.
+        choices: of each layer.
+        patterns: what `winograd` shares.
     """
-    parts = _Parts(model.name)
+    parts = Parts(model.name, patterns)
     widths = model.widths[1:]
     parts.variables[parts.buffer(0)] = model.n_inputs
     for number in range(1, min(2, len(layers)) + 1):
@@ -73,12 +97,12 @@ def build(
     if len(layers) > 1:
         parts.variables[f"{model.name}_layers_wanted"] = 1
     for rows, found, choice in zip(layers, affines, choices, strict=True):
-        _add_layer(parts, rows, found, choice, last=rows.number == len(layers))
+        add_layer(parts, rows, found, choice, last=rows.number == len(layers))
     if parts.waiting:
         parts.variables[f"{model.name}_waiting"] = SCRATCH_BYTES * parts.waiting
     program = write(
         model.name,
-        _title(model, parts.plans),
+        title(model, parts.plans),
         parts.codes,
         parts.routines,
         parts.constants,
@@ -97,33 +121,73 @@ def build(
     )
 
 
-def _add_layer(
-    parts: _Parts, rows: LayerRows, affines: Affines, choice: LayerChoice, *, last: bool
-) -> None:
-    name, number, layer = parts.name, rows.number, rows.layer
-    shared_before = parts.shared_bytes
-    table = None
-    if layer.table is not None:
-        table = f"{name}_table_{number}"
-        parts.constants.content[table] = [int(value) & 255 for value in layer.table]
-    out = parts.buffer(number)
-    context = Context(
+def make_context(parts: Parts, rows: LayerRows, affines: Affines, choice: LayerChoice) -> Context:
+    """What the methods of a layer share."""
+    name, number = parts.name, rows.number
+    table = f"{name}_table_{number}" if rows.layer.table is not None else None
+    tiled = choice.count("winograd")
+    return Context(
         rows=rows,
         affines=affines if choice.affine else dict.fromkeys(affines),
-        names=Layer(out, table, f"{name}_waiting", f"{name}_exact", f"{name}_exact_wide"),
+        tables=choice.tables,
+        names=Layer(
+            parts.buffer(number), table, f"{name}_waiting", f"{name}_exact", f"{name}_exact_wide"
+        ),
+        name=name,
         prefix=f"{name}_layer_{number}",
         buffer=parts.buffer(number - 1),
         offset=f"{name}_offset",
+        products=f"{name}_products" if tiled > choice.takes_in else "",
+        takes_in=f"{name}_layer_{number}_0" if choice.takes_in else "",
+        patterns=parts.patterns,
         constants=parts.constants,
         routines=parts.routines,
     )
+
+
+def build_group(context: Context, method: str, indices: tuple[int, ...], position: int) -> Group:
+    """One group's code."""
+    return _BUILDERS[method](context, indices, f"{context.prefix}_{position}")
+
+
+def preparation(context: Context, choice: LayerChoice) -> Code:
+    """What comes before a layer's groups."""
+    code = Code()
+    looped, tiled = choice.count("loop"), choice.count("winograd")
+    n_inputs, x_low = context.rows.layer.n_inputs, context.rows.x_low
+    first = context.rows.number == 1
+    offset = context.offset if looped else None
+    if choice.takes_in:
+        assert not looped, "no register is left for the sum of the inputs"
+    elif tiled:
+        code.extend(prepare.tiled(n_inputs, context.buffer, context.products, offset, first=first))
+    elif first or looped:
+        code.extend(prepare.inputs(n_inputs, x_low, context.buffer, offset, first=first))
+    return code
+
+
+def add_layer(
+    parts: Parts, rows: LayerRows, affines: Affines, choice: LayerChoice, *, last: bool
+) -> None:
+    """Write a layer."""
+    name, number, layer = parts.name, rows.number, rows.layer
+    shared_before = parts.shared_bytes
+    context = make_context(parts, rows, affines, choice)
+    if layer.table is not None:
+        assert context.names.table is not None
+        parts.constants.content[context.names.table] = [int(v) & 255 for v in layer.table]
+    if context.products and choice.count("winograd"):
+        size = parts.variables.get(context.products, 0)
+        parts.variables[context.products] = max(size, 2 * len(tiles(layer.n_inputs)))
+    if choice.count("loop"):
+        parts.variables[context.offset] = 4
     code = Code()
     code.comment(f"---- layer {number}: {layer.n_inputs} inputs, {layer.n_outputs} outputs")
-    _prepare(parts, code, context, choice, first=number == 1)
+    code.extend(preparation(context, choice))
     groups = []
     for position, (method, indices) in enumerate(choice.groups):
         code.comment(f"rows {', '.join(map(str, indices))}: {method}")
-        group = _BUILDERS[method](context, indices, f"{context.prefix}_{position}")
+        group = build_group(context, method, indices, position)
         code.repeat(group.code, 0)
         code.cycles += group.cycles
         groups.append(group)
@@ -133,6 +197,7 @@ def _add_layer(
             label = context.names.exact_wide if wide else context.names.exact
             parts.routines.setdefault(label, exact.routine(label, wide))
     if not last:
+        out = context.names.out
         code.extend(leave_after(number, f"{name}_layers_wanted", out, f"{name}_done"))
     parts.codes.append(code)
     paths = {index: path for group in groups for index, path in group.finished.paths.items()}
@@ -142,48 +207,12 @@ def _add_layer(
     parts.plans.append(LayerPlan(_row_plans(context, groups), flash, worst))
 
 
-def _prepare(
-    parts: _Parts, code: Code, context: Context, choice: LayerChoice, *, first: bool
-) -> None:
-    looped = any(method == "loop" for method, _ in choice.groups)
-    if looped:
-        parts.variables[context.offset] = 4
-    if first or looped:
-        n_inputs, x_low = context.rows.layer.n_inputs, context.rows.x_low
-        offset = context.offset if looped else None
-        code.extend(prepare.inputs(n_inputs, x_low, context.buffer, offset, first=first))
-
-
 def _row_plans(context: Context, groups: Sequence[Group]) -> tuple[RowPlan, ...]:
     plans = {}
     for group in groups:
         for index, proof in zip(group.indices, group.proofs, strict=True):
-            affine = context.affines[index]
-            if context.rows.rows[index].is_constant:
-                how = "constant"
-            elif affine is None or group.finished.wide:
-                how = "exact"
-            else:
-                how = "multiply"
+            affine, how = context.affines[index], group.finished.how[index]
+            if how == "multiply" and affine is not None:
                 proof += f"; {affine.proof}"
             plans[index] = RowPlan(group.method, how, proof)
     return tuple(plans[index] for index in sorted(plans))
-
-
-def _title(model: QuantizedModel, plans: Sequence[LayerPlan]) -> list[str]:
-    title = [
-        f"{model.name}: exact int8 kernels for the ATmega328P, generated by MiniML",
-        f"(miniml.kernels.avr); do not edit. Model {model.model_id[:12]}, layers "
-        + "-".join(map(str, model.widths))
-        + ".",
-        "All registers are free between the pushes and the pops of the function; no interrupt",
-        "needs to be off. x stands for inputs, w for weights, sum + constant for accumulators.",
-    ]
-    for number, layer in enumerate(plans, start=1):
-        counts: dict[str, int] = {}
-        for row in layer.rows:
-            key = f"{row.method}, {row.requantize}"
-            counts[key] = counts.get(key, 0) + 1
-        methods = "; ".join(f"{count} rows {key}" for key, count in counts.items())
-        title.append(f"layer {number}: {methods}")
-    return title

@@ -84,11 +84,13 @@ class Code:
             self.op(f"{name} r{register}, {-value >> 8 * position & 255}")
 
     def move(self, target: tuple[int, ...], source: tuple[int, ...]) -> None:
-        """Copy registers; two at once where both are even pairs. They must not overlap."""
+        """Copy registers; two at once where both are even pairs. None may be lost on the way."""
         position = 0
         while position < len(target):
             to, of = target[position : position + 2], source[position : position + 2]
-            if len(to) == 2 and all(p % 2 == 0 and q == p + 1 for p, q in (to, of)):
+            if to[0] == of[0]:
+                position += 1
+            elif len(to) == 2 and all(p % 2 == 0 and q == p + 1 for p, q in (to, of)):
                 self.op(f"movw r{to[0]}, r{of[0]}")
                 position += 2
             else:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from miniml.kernels.avr import exact, requantize
+from miniml.kernels.avr import cells, exact, requantize
 from miniml.kernels.avr.affine import Affine
+from miniml.kernels.avr.cells import Cells
 from miniml.kernels.avr.code import Code
 from miniml.kernels.avr.requantize import Paths, Target
 from miniml.kernels.avr.rows import Row
@@ -16,10 +17,19 @@ SCRATCH_BYTES = 4  # a row that waits for the exact routine
 
 @dataclass(frozen=True, eq=False)
 class Sum:
-    """A row's sum in registers: its accumulator is sum + delta modulo 2^(8 * registers)."""
+    """A row's sum in registers: its accumulator is sum + delta modulo 2^(8 * registers).
+
+    Attributes:
+        row: whose.
+        affine: how it may be multiplied; None: it can't.
+        table: whether it may have a table of cells.
+        registers: low to high; three, or four where 24 bits don't do (then only exactly).
+        delta: see above; the sum itself, not modulo anything, is accumulator - delta.
+    """
 
     row: Row
     affine: Affine | None
+    table: bool
     registers: tuple[int, ...]
     delta: int
 
@@ -53,8 +63,9 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """Cycles of each row's paths, by index; rows that call the exact routine; which of both."""
+    """How each row was requantized and its paths, by index; rows that call the exact routine."""
 
+    how: dict[int, str]
     paths: dict[int, Paths]
     waiting: int
     wide: bool
@@ -75,42 +86,52 @@ def finish(
         sums: rows of one group.
         free: upper registers besides those of the sums.
         layer: names of what the layer uses.
-        constants: gets the records of the exact routine.
-        label: of these records.
+        constants: get the tables, and the records of the exact routine.
+        label: prefix of the names of both.
     """
-    paths: dict[int, Paths] = {}
-    left = [s for s in sums if s.affine is None and not s.row.is_constant]
+    made = {one.row.index: cells.make(one.row, one.delta) for one in sums if one.table}
+    cells_of = {index: table for index, table in made.items() if table is not None}
+    how = {one.row.index: _how(one, cells_of) for one in sums}
+    left = [one for one in sums if how[one.row.index] == "exact"]
     for position, one in enumerate(left):
-        code.op(
-            *(
-                f"sts {layer.scratch} + {SCRATCH_BYTES * position + byte}, r{register}"
-                for byte, register in enumerate(one.registers)
+        waits = f"{layer.scratch} + {SCRATCH_BYTES * position}"
+        code.op(*(f"sts {waits} + {byte}, r{r}" for byte, r in enumerate(one.registers)))
+    work = {register for register in free if register >= 16}
+    work |= {r for one in left for r in one.registers if r >= 16}
+    paths: dict[int, Paths] = {}
+    # Those in r30 and r31 first, as tables need them; then those that needn't be moved.
+    for one in sorted(sums, key=lambda one: (max(one.registers) < 30, -min(one.registers))):
+        index, row = one.row.index, one.row
+        if one in left:
+            continue
+        target = layer.target(index)
+        code.comment(f"row {index}: {how[index]}")
+        if how[index] == "constant":
+            paths[index] = requantize.constant(code, row, target, tuple(work))
+        elif how[index] == "table":
+            stored = f"{label}_cells_{index}"
+            constants.content[stored] = list(cells_of[index].content)
+            paths[index] = cells.emit(
+                code, row, cells_of[index], one.delta, one.registers, sorted(work), stored, target
             )
-        )
-    work = [register for register in free if register >= 16]
-    work += [r for one in left for r in one.registers if r >= 16]
-    fast = [one for one in sums if one not in left]
-    for one in sorted(fast, key=lambda one: -min(one.registers)):
-        target = layer.target(one.row.index)
-        code.comment(f"row {one.row.index}: {describe(one)}")
-        if one.affine is None:
-            paths[one.row.index] = requantize.constant(code, one.row, target, tuple(work))
         else:
-            paths[one.row.index] = requantize.emit(
-                code, one.row, one.affine, one.delta, one.registers, sorted(work), target
+            assert one.affine is not None
+            paths[index] = requantize.emit(
+                code, row, one.affine, one.delta, one.registers, sorted(work), target
             )
-        work += [register for register in one.registers if register >= 16]
+        work |= {register for register in one.registers if register >= 16}
     wide = bool(left) and len(left[0].registers) == 4
     if left:
-        paths |= _exact(code, left, layer, constants, label, wide)
-    return Finished(paths, len(left), wide)
+        paths |= _exact(code, left, layer, constants, f"{label}_records", wide)
+    return Finished(how, paths, len(left), wide)
 
 
-def describe(one: Sum) -> str:
-    """How a row is requantized, for a comment."""
-    if one.affine is None:
-        return "always the same output" if one.row.is_constant else "exact"
-    return f"times {one.affine.multiplier} >> {one.affine.shift}"
+def _how(one: Sum, tables: Mapping[int, Cells]) -> str:
+    if one.row.is_constant:
+        return "constant"
+    if one.row.index in tables:
+        return "table"
+    return "exact" if one.affine is None else "multiply"
 
 
 def _exact(

@@ -96,12 +96,13 @@ def write(
     lines += [f".size {function}, . - {function}", ""]
     lines += _constants(constants)
     lines += _variables(name, variables)
+    calls = any("call " in line for line in lines)
     flash = sum(code.bytes for code in (*parts, *routines.values())) + constants.bytes
     return Program(
         "\n".join([*lines, ""]),
         flash,
         sum(variables.values()),
-        2 + len(saved) + (2 if routines else 0),
+        2 + len(saved) + (2 if calls else 0),
         start.cycles + end.cycles - 4,
     )
 

@@ -11,6 +11,7 @@ from miniml.kernels.avr.finish import Constants, Finished, Layer, Sum, finish
 from miniml.kernels.avr.rows import LayerRows
 
 Affines = dict[int, Affine | None]
+Signs = tuple[bool, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,20 +21,30 @@ class Context:
     Attributes:
         rows: the layer.
         affines: by row; None: the exact routine.
+        tables: rows that may have a table of cells.
         names: of what finish uses.
+        name: the model's, prefix of all labels.
         prefix: of the layer's own labels.
         buffer: address of the layer's inputs.
         offset: address of -128 * sum(x') of `loop`.
+        products: address of the tiles' starts of `winograd`; empty: nobody reads them again.
+        takes_in: label of the group that takes in the layer's inputs; empty: none.
+        patterns: signs of operands whose products `winograd` calls instead of writing them out.
         constants: grow.
         routines: subroutines, by label; grow.
     """
 
     rows: LayerRows
     affines: Affines
+    tables: frozenset[int]
     names: Layer
+    name: str
     prefix: str
     buffer: str
     offset: str
+    products: str
+    takes_in: str
+    patterns: frozenset[Signs]
     constants: Constants
     routines: dict[str, Code]
 
@@ -65,7 +76,7 @@ def end_group(
     """Append the rows' requantization."""
     cycles = code.cycles
     last = Code()
-    finished = finish(last, sums, free, context.names, context.constants, f"{label}_records")
+    finished = finish(last, sums, free, context.names, context.constants, label)
     code.repeat(last, 0)
     indices = tuple(one.row.index for one in sums)
     return Group(code, cycles, finished, method, indices, proofs)

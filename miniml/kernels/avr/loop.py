@@ -123,7 +123,13 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
     bits = 32 if wide else 24
     proofs = tuple(f"{row.low} <= accumulator <= {row.high} fits {bits} bits" for row in rows)
     found = [
-        Sum(row, None if wide else context.affines[row.index], registers, delta(row, layer.x_low))
+        Sum(
+            row,
+            None if wide else context.affines[row.index],
+            not wide and row.index in context.tables,
+            registers,
+            delta(row, layer.x_low),
+        )
         for row, registers in zip(rows, sums(count, wide), strict=True)
     ]
     return end_group(context, code, found, free_registers(count, wide), label, "loop", proofs)

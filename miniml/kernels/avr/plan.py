@@ -1,61 +1,80 @@
-"""Chooses a method for each row and writes the fastest program that fits."""
+"""Chooses a method for each row: the fastest program that fits, or the smallest.
+
+From the fastest choice for every layer downwards, the step that costs the fewest cycles for a byte
+is taken until the program fits. Flash that is left then goes into tables of cells.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from miniml.errors import BudgetError
-from miniml.kernels.avr import affine, loop
+from miniml.errors import BudgetError, UsageError
+from miniml.kernels.avr import affine
 from miniml.kernels.avr.build import LayerChoice, build
+from miniml.kernels.avr.estimate import LayerEstimate, shared_patterns
+from miniml.kernels.avr.fill import add_tables
 from miniml.kernels.avr.group import Affines
-from miniml.kernels.avr.rows import LayerRows, model_rows
+from miniml.kernels.avr.rows import model_rows
+from miniml.kernels.avr.search import Options, search
 from miniml.kernels.program import KernelOptions, KernelProgram
 from miniml.model import QuantizedModel
+
+METHODS = ("loop", "block", "straight", "winograd", "shared", "multiply", "table")
+_TRIES = 6
 
 
 def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
     """The fastest (or smallest) program for a model that fits into options.flash_bytes.
 
+    Methods for sums are "loop" (always there), "block", "straight", "winograd" and, for its
+    products, "shared"; for requantization "multiply" and "table", besides the exact routine.
+
     Raises:
         BudgetError: not even the smallest program fits.
+        UsageError: options.methods has a name that isn't in METHODS.
     """
+    methods = frozenset(METHODS if options.methods is None else options.methods)
+    if not methods <= set(METHODS):
+        unknown = ", ".join(sorted(methods - set(METHODS)))
+        raise UsageError(f"no kernel method {unknown} for AVR: there are {', '.join(METHODS)}")
     layers = model_rows(model)
     affines: list[Affines] = [
-        {row.index: affine.search(row) for row in rows.rows} for rows in layers
+        {row.index: affine.search(row) if "multiply" in methods else None for row in rows.rows}
+        for rows in layers
     ]
-    candidates = [
-        build(model, layers, affines, [_loops(rows, quick) for rows in layers])
-        for quick in (True, False)
+    estimates = [
+        LayerEstimate(model.name, rows, found) for rows, found in zip(layers, affines, strict=True)
     ]
+
+    def written(choices: Sequence[LayerChoice], share: int = 0) -> KernelProgram:
+        counts = [e.patterns(choice) for e, choice in zip(estimates, choices, strict=True)]
+        return build(model, layers, affines, choices, shared_patterns(counts, share))
+
     limit = options.flash_bytes
-    smallest = min(candidates, key=lambda program: program.flash)
-    fitting = [program for program in candidates if limit is None or program.flash <= limit]
-    if not fitting:
+    smallest = min(
+        (written(choices) for choices in Options(estimates, methods).smallest()),
+        key=lambda program: program.flash,
+    )
+    if limit is not None and smallest.flash > limit:
         raise BudgetError(
             f"model {model.name}: its smallest kernel takes {smallest.flash} bytes of flash, "
             f"{limit} are left: use fewer or narrower layers"
         )
     if options.optimize == "flash":
         return smallest
-    return min(fitting, key=lambda program: (program.worst_cycles, program.flash))
-
-
-def _loops(rows: LayerRows, quick: bool) -> LayerChoice:
-    groups: list[tuple[str, tuple[int, ...]]] = []
-    for wide in (False, True):
-        indices = [row.index for row in rows.rows if loop.is_wide(row) == wide]
-        most = loop.most_rows(rows.layer.n_inputs, wide)
-        groups += [("loop", part) for part in split(indices, most)]
-    return LayerChoice(tuple(groups), quick)
-
-
-def split(indices: Sequence[int], most: int) -> list[tuple[int, ...]]:
-    """Groups of at most `most`, as equal as can be, the larger ones first."""
-    count = -(-len(indices) // most)
-    parts = []
-    start = 0
-    for number in range(count):
-        size = len(indices) // count + (number < len(indices) % count)
-        parts.append(tuple(indices[start : start + size]))
-        start += size
-    return parts
+    target = limit
+    for _ in range(_TRIES):
+        found = search(estimates, methods, target)
+        if found is None:
+            break
+        choices, share = found
+        program = written(choices, share)
+        if limit is None or program.flash <= limit:
+            if "table" in methods:
+                again = partial(written, share=share)
+                program = add_tables(program, limit, estimates, choices, again)
+            return min(program, smallest, key=lambda p: (p.worst_cycles, p.flash))
+        assert target is not None
+        target -= program.flash - limit
+    return smallest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from miniml.kernels.avr.code import Code
+from miniml.kernels.avr.tiles import START, TILE
 
 _SUM = (18, 19, 20, 21)
 _X, _ZERO = 16, 17
@@ -63,3 +64,60 @@ def _store_offset(code: Code, offset: str) -> None:
     for byte, register in enumerate((low, *high)):
         code.op(f"ldi r{_X}, 0", f"{'sbc' if byte else 'sub'} r{_X}, r{register}")
         code.op(f"sts {offset} + {byte}, r{_X}")
+
+
+def tile_start(code: Code, x: tuple[int, ...], start: tuple[int, int]) -> None:
+    """START - sum of xa * xb of a tile, modulo 2^16."""
+    code.load_constant(start, START)
+    for a, b in zip(x[::2], x[1::2], strict=True):
+        code.op(f"mul r{a}, r{b}", f"sub r{start[0]}, r0", f"sbc r{start[1]}, r1")
+
+
+def tiled(n_inputs: int, buffer: str, products: str, offset: str | None, *, first: bool) -> Code:
+    """What `inputs` does for inputs in [0, 127], and the `tile_start` of each tile.
+
+    Args:
+        n_inputs, buffer, offset, first: as of `inputs`.
+        products: address of the results, two bytes a tile.
+    """
+    x, start, sums, zero, last = tuple(range(16, 24)), (24, 25), (2, 3, 4), 5, 6
+    code = Code()
+    pointer = 28 if first else 26
+    if n_inputs > 256:
+        code.op(f"ldi r16, hi8({buffer} + {n_inputs // TILE * TILE})", f"mov r{last}, r16")
+    code.load_address(pointer, buffer)
+    code.load_address(30, products)
+    if offset is not None:
+        code.op(*(f"clr r{register}" for register in (*sums, zero)))
+
+    def tile(columns: int) -> Code:
+        body = Code()
+        for register in x[:columns]:
+            body.op(f"ld r{register}, X+")
+            if first:
+                clamp(body, register, 0)
+                body.op(f"st Y+, r{register}")
+            if offset is not None:
+                body.op(f"add r{sums[0]}, r{register}", f"adc r{sums[1]}, r{zero}")
+                if 127 * n_inputs > 65535:
+                    body.op(f"adc r{sums[2]}, r{zero}")
+        if columns % 2:
+            body.op(f"clr r{x[columns]}")
+        tile_start(body, x[: columns + columns % 2], start)
+        body.op(f"st Z+, r{start[0]}", f"st Z+, r{start[1]}")
+        return body
+
+    whole, rest = divmod(n_inputs, TILE)
+    if whole == 1:
+        code.extend(tile(TILE))
+    elif whole:
+        end: tuple[str, ...] = (f"cpi r{pointer}, lo8({buffer} + {n_inputs // TILE * TILE})",)
+        if n_inputs > 256:
+            end = (*end, f"cpc r{pointer + 1}, r{last}")
+        code.loop(tile(TILE), whole, end)
+    if rest:
+        code.extend(tile(rest))
+    if offset is not None:
+        code.move(_SUM[:3], sums)
+        _store_offset(code, offset)
+    return code

@@ -65,7 +65,7 @@ def place(sums: tuple[int, ...], free: list[int]) -> tuple[tuple[int, ...], list
     pairs = [r for r in free if r % 2 == 0 and r + 1 in free and r < 30]
     low, high = (pairs[0], pairs[0] + 1) if pairs else (free[0], free[1])
     rest = [r for r in free if r not in (low, high)]
-    if sums[0] % 2 == 1 and sums[1] % 2 == 0 and sums[2] == sums[1] + 1:
+    if sums[1] % 2 == 0 and sums[2] == sums[1] + 1:
         return (rest[0], low, high), rest[1:]
     return (low, high, rest[0]), rest[1:]
 

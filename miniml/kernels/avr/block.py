@@ -1,6 +1,6 @@
-"""Between loop and straight line: six LDI and a call to code that all columns share.
+"""Between loop and straight line: five LDI and a call to code that all columns share.
 
-Six inputs lie in registers; a row loads its six weights and calls the multiply-accumulates, which
+Five inputs lie in registers; a row loads its five weights and calls the multiply-accumulates, which
 are the same for every row and tile but for the registers of the row's sum. Their 16-bit total is
 moved from [-2^15, 2^15) to [0, 2^16) and added to 24 bits.
 """
@@ -13,14 +13,14 @@ from miniml.kernels.avr.finish import Sum
 from miniml.kernels.avr.group import Context, Group, end_group
 from miniml.kernels.avr.rows import Row
 
-MOST_ROWS = 4
-TILE = 6
+MOST_ROWS = 5
+TILE = 5
 _FARTHEST = 300  # columns of which a group's code is within reach of RCALL
-_X = (16, 17, 18, 19, 20, 21)
-_W = (22, 23, 24, 25, 30, 31)
+_X = (16, 17, 18, 19, 20)
+_W = (21, 22, 23, 24, 25)
 _TOTAL = (28, 29)
-_ZERO = 14
-_SUMS = ((2, 3, 10), (4, 5, 11), (6, 7, 12), (8, 9, 13))
+_ZERO = 30
+_SUMS = ((2, 3, 12), (4, 5, 13), (6, 7, 14), (8, 9, 15), (10, 11, 31))
 _START = 0x8000
 
 
@@ -30,7 +30,7 @@ def serves(row: Row) -> bool:
 
 
 def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
-    """Code for at most four rows; it takes in the layer's inputs if `context.takes_in` says so."""
+    """Code for at most five rows; it takes in the layer's inputs if `context.takes_in` says so."""
     layer = context.rows
     rows = [layer.rows[index] for index in indices]
     takes_in = context.takes_in == label and layer.number == 1
@@ -79,11 +79,13 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
         for row, registers in zip(rows, _SUMS, strict=False)
     ]
     proofs = tuple(
-        f"{reach} * sum|w| < 2^15 in each tile of 6 but for what is added apart; "
+        f"{reach} * sum|w| < 2^15 in each tile of 5 but for what is added apart; "
         f"{row.low} <= accumulator <= {row.high} fits 24 bits"
         for row in rows
     )
-    return end_group(context, code, found, list(range(16, 32)), label, "block", proofs)
+    taken = {register for one in found for register in one.registers}
+    free = [register for register in range(16, 32) if register not in taken]
+    return end_group(context, code, found, free, label, "block", proofs)
 
 
 def _routine(label: str, position: int) -> Code:

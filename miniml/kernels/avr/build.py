@@ -35,12 +35,14 @@ class LayerChoice:
         tables: rows that may have a table of cells.
         takes_in: whether the first group, not of "loop", takes in the layer's inputs as it goes:
             faster than a loop before all groups, but larger.
+        short: whether rows share the multiplication of their requantization.
     """
 
     groups: tuple[tuple[str, tuple[int, ...]], ...]
     affine: bool = True
     tables: frozenset[int] = frozenset()
     takes_in: bool = False
+    short: bool = False
 
     def count(self, *methods: str) -> int:
         """Groups of these methods."""
@@ -139,6 +141,7 @@ def make_context(parts: Parts, rows: LayerRows, affines: Affines, choice: LayerC
         offset=f"{name}_offset",
         products=f"{name}_products" if tiled > choice.takes_in else "",
         takes_in=f"{name}_layer_{number}_0" if choice.takes_in else "",
+        short=choice.short,
         patterns=parts.patterns,
         constants=parts.constants,
         routines=parts.routines,
@@ -178,7 +181,8 @@ def add_layer(
         parts.constants.content[context.names.table] = [int(v) & 255 for v in layer.table]
     if context.products and choice.count("winograd"):
         size = parts.variables.get(context.products, 0)
-        parts.variables[context.products] = max(size, 2 * len(tiles(layer.n_inputs)))
+        needed = 2 * len(tiles(layer.n_inputs)) + (layer.n_inputs if number == 1 else 0)
+        parts.variables[context.products] = max(size, needed)
     if choice.count("loop"):
         parts.variables[context.offset] = 4
     code = Code()

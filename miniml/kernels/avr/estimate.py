@@ -17,6 +17,8 @@ from miniml.kernels.avr.rows import LayerRows
 # A shared pattern: CALL instead of MOVW and the products, RET in the routine.
 _CALL_BYTES, _RETURN_BYTES, _CALL_CYCLES = 4, 2, 8
 
+_PRODUCT_BYTES = 120  # two shared multiplications
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -45,6 +47,7 @@ class LayerEstimate:
         context = make_context(parts, self.rows, self.affines, choice)
         before = preparation(context, choice)
         total = Cost(before.bytes, before.cycles)
+        total += Cost(_PRODUCT_BYTES if choice.short else 0, 0)
         routines = set()
         for position, (method, indices) in enumerate(choice.groups):
             takes_in = choice.takes_in and position == 0
@@ -70,7 +73,7 @@ class LayerEstimate:
     ) -> Cost:
         tables = choice.tables & set(indices)
         stored = choice.count("winograd") > choice.takes_in
-        key = (method, indices, choice.affine, tables, takes_in, takes_in and stored)
+        key = (method, indices, choice.affine, choice.short, tables, takes_in, takes_in and stored)
         if key not in self._groups:
             parts = Parts(self.name, frozenset())
             context = make_context(parts, self.rows, self.affines, choice)

@@ -9,7 +9,7 @@ from miniml.kernels.avr import cells, exact, requantize
 from miniml.kernels.avr.affine import Affine
 from miniml.kernels.avr.cells import Cells
 from miniml.kernels.avr.code import Code
-from miniml.kernels.avr.requantize import Paths, Target
+from miniml.kernels.avr.requantize import Paths, Shared, Target
 from miniml.kernels.avr.rows import Row
 
 SCRATCH_BYTES = 4  # a row that waits for the exact routine
@@ -78,6 +78,7 @@ def finish(
     layer: Layer,
     constants: Constants,
     label: str,
+    shared: Shared | None,
 ) -> Finished:
     """Write the outputs of `sums`; all registers are lost. `code.cycles` is not kept up.
 
@@ -88,6 +89,7 @@ def finish(
         layer: names of what the layer uses.
         constants: get the tables, and the records of the exact routine.
         label: prefix of the names of both.
+        shared: where multiplications are shared; None: each row has its own.
     """
     made = {one.row.index: cells.make(one.row, one.delta) for one in sums if one.table}
     cells_of = {index: table for index, table in made.items() if table is not None}
@@ -117,7 +119,14 @@ def finish(
         else:
             assert one.affine is not None
             paths[index] = requantize.emit(
-                code, row, one.affine, one.delta, one.registers, sorted(work), target
+                code,
+                row,
+                one.affine,
+                one.delta,
+                one.registers,
+                sorted(work),
+                target,
+                shared,
             )
         work |= {register for register in one.registers if register >= 16}
     wide = bool(left) and len(left[0].registers) == 4

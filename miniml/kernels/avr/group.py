@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from miniml.kernels.avr.affine import Affine
 from miniml.kernels.avr.code import Code
 from miniml.kernels.avr.finish import Constants, Finished, Layer, Sum, finish
+from miniml.kernels.avr.requantize import Shared
 from miniml.kernels.avr.rows import LayerRows
+from miniml.kernels.avr.tiles import TILE, Tile
 
 Affines = dict[int, Affine | None]
 Signs = tuple[bool, ...]
@@ -27,8 +29,10 @@ class Context:
         prefix: of the layer's own labels.
         buffer: address of the layer's inputs.
         offset: address of -128 * sum(x') of `loop`.
-        products: address of the tiles' starts of `winograd`; empty: nobody reads them again.
+        products: address of what `winograd` keeps of tiles; empty: nobody reads it again. In the
+            first layer each tile's inputs and its start, else the starts alone.
         takes_in: label of the group that takes in the layer's inputs; empty: none.
+        short: whether rows share the multiplication of their requantization.
         patterns: signs of operands whose products `winograd` calls instead of writing them out.
         constants: grow.
         routines: subroutines, by label; grow.
@@ -44,9 +48,22 @@ class Context:
     offset: str
     products: str
     takes_in: str
+    short: bool
     patterns: frozenset[Signs]
     constants: Constants
     routines: dict[str, Code]
+
+    def start(self, tile: Tile) -> str:
+        """Address of the start of a tile's sum."""
+        if self.rows.number == 1:
+            return f"{self.products} + {(TILE + 2) * tile.number + tile.columns}"
+        return f"{self.products} + {2 * tile.number}"
+
+    def input(self, tile: Tile, column: int) -> str:
+        """Address of a tile's input, clamped."""
+        if self.rows.number == 1 and self.products:
+            return f"{self.products} + {(TILE + 2) * tile.number + column}"
+        return f"{self.buffer} + {tile.first + column}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +93,8 @@ def end_group(
     """Append the rows' requantization."""
     cycles = code.cycles
     last = Code()
-    finished = finish(last, sums, free, context.names, context.constants, label)
+    shared = Shared(f"{context.name}_times", context.routines) if context.short else None
+    finished = finish(last, sums, free, context.names, context.constants, label, shared)
     code.repeat(last, 0)
     indices = tuple(one.row.index for one in sums)
     return Group(code, cycles, finished, method, indices, proofs)

@@ -77,16 +77,24 @@ def tiled(n_inputs: int, buffer: str, products: str, offset: str | None, *, firs
     """What `inputs` does for inputs in [0, 127], and the `tile_start` of each tile.
 
     Args:
-        n_inputs, buffer, offset, first: as of `inputs`.
-        products: address of the results, two bytes a tile.
+        n_inputs, buffer, offset, first: as of `inputs`; in the first layer the inputs go to
+            `products`, and to the buffer too if they are to be summed.
+        products: address of the tiles' starts, in the first layer each behind its inputs.
     """
     x, start, sums, zero, last = tuple(range(16, 24)), (24, 25), (2, 3, 4), 5, 6
     code = Code()
-    pointer = 28 if first else 26
-    if n_inputs > 256:
-        code.op(f"ldi r16, hi8({buffer} + {n_inputs // TILE * TILE})", f"mov r{last}, r16")
-    code.load_address(pointer, buffer)
+    copied = first and offset is not None
+    whole, rest = divmod(n_inputs, TILE)
+    # The end is where the tiles' starts end; they are never at the same address modulo 256
+    # twice, but for more than 256 bytes the upper byte counts too.
+    size = (TILE + 2 if first else 2) * whole
     code.load_address(30, products)
+    if first and copied:
+        code.load_address(28, buffer)
+    elif not first:
+        code.load_address(26, buffer)
+    if size > 256:
+        code.op(f"ldi r16, hi8({products} + {size})", f"mov r{last}, r16")
     if offset is not None:
         code.op(*(f"clr r{register}" for register in (*sums, zero)))
 
@@ -96,6 +104,8 @@ def tiled(n_inputs: int, buffer: str, products: str, offset: str | None, *, firs
             body.op(f"ld r{register}, X+")
             if first:
                 clamp(body, register, 0)
+                body.op(f"st Z+, r{register}")
+            if copied:
                 body.op(f"st Y+, r{register}")
             if offset is not None:
                 body.op(f"add r{sums[0]}, r{register}", f"adc r{sums[1]}, r{zero}")
@@ -107,13 +117,12 @@ def tiled(n_inputs: int, buffer: str, products: str, offset: str | None, *, firs
         body.op(f"st Z+, r{start[0]}", f"st Z+, r{start[1]}")
         return body
 
-    whole, rest = divmod(n_inputs, TILE)
     if whole == 1:
         code.extend(tile(TILE))
     elif whole:
-        end: tuple[str, ...] = (f"cpi r{pointer}, lo8({buffer} + {n_inputs // TILE * TILE})",)
-        if n_inputs > 256:
-            end = (*end, f"cpc r{pointer + 1}, r{last}")
+        end: tuple[str, ...] = (f"cpi r30, lo8({products} + {size})",)
+        if size > 256:
+            end = (*end, f"cpc r31, r{last}")
         code.loop(tile(TILE), whole, end)
     if rest:
         code.extend(tile(rest))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from miniml.kernels.avr import product
 from miniml.kernels.avr.affine import WINDOW, Affine, Window
 from miniml.kernels.avr.code import TAKEN, Code
 from miniml.kernels.avr.rows import Row
@@ -39,6 +40,14 @@ class Target:
 
     out: str
     table: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """Multiplications that rows share: subroutines by label, and what labels begin with."""
+
+    prefix: str
+    routines: dict[str, Code]
 
 
 def store(code: Code, result: int, target: Target) -> None:
@@ -78,6 +87,7 @@ def emit(
     sums: tuple[int, ...],
     free: list[int],
     target: Target,
+    shared: Shared | None = None,
 ) -> Paths:
     """The row's sum (accumulator = sum + delta) from three registers to its address.
 
@@ -89,8 +99,11 @@ def emit(
         free: upper registers that may be lost: six besides `sums`, and three more unless
             `sums` are upper registers.
         target: where the byte goes.
+        shared: where multiplications are shared; None: each row has its own.
     """
-    writer = _Writer(code, row, affine, sums, free)
+    if product.REGISTERS - set(free):
+        shared = None
+    writer = _Writer(code, row, affine, sums, free, shared)
     return writer.write(delta, target)
 
 
@@ -98,17 +111,26 @@ class _Writer:
     """One row: a window by the third byte, all join at label 1 for the product; 2 is the end."""
 
     def __init__(
-        self, code: Code, row: Row, affine: Affine, sums: tuple[int, ...], free: list[int]
+        self,
+        code: Code,
+        row: Row,
+        affine: Affine,
+        sums: tuple[int, ...],
+        free: list[int],
+        shared: Shared | None,
     ) -> None:
         self.code, self.row, self.affine, self.sums = code, row, affine, sums
-        self.a, rest = place(sums, free)
-        self.p = dict(zip(range(affine.bottom, affine.top + 1), rest, strict=False))
-        # One register for the multiplier's bytes where there are no two.
-        self.m = (rest[len(self.p) : len(self.p) + 2] * 2)[:2]
-        places = -affine.shift % 8
-        self.left = places if places <= 4 else 0
-        self.right = 8 - places if places > 4 else 0
-        self.result = self.p[affine.top - (1 if self.right else 0)]
+        self.shared = shared
+        self.m: tuple[int, ...]
+        if shared is not None:
+            self.a: tuple[int, ...] = product.SUM
+            self.p, self.m = product.registers(affine), product.MULTIPLIER
+        else:
+            self.a, rest = place(sums, free)
+            self.p = dict(zip(range(affine.bottom, affine.top + 1), rest, strict=False))
+            # One register for the multiplier's bytes where there are no two.
+            self.m = tuple((rest[len(self.p) : len(self.p) + 2] * 2)[:2])
+        self.result = self.p[product.result_byte(affine)]
         self.lowest, self.highest = row.reach
         self.paths: list[tuple[int, int]] = []  # start of an accumulator's interval, cycles
         self.open: list[tuple[int, int]] = []  # the same, up to the product
@@ -130,14 +152,13 @@ class _Writer:
             self._up(spent, both=False)
         code.label("1")
         before = code.cycles
-        self._product()
-        self._fix()
-        product = code.cycles - before
+        self._multiply()
+        multiplied = code.cycles - before
         code.label("2")
         before = code.cycles
         store(code, self.result, target)
         tail = code.cycles - before
-        found = [(at, spent + product + tail) for at, spent in self.open]
+        found = [(at, spent + multiplied + tail) for at, spent in self.open]
         found += [(at, spent + tail) for at, spent in self.paths]
         found.sort()
         # The code's own count serves sizes only; a run is counted by its paths.
@@ -216,43 +237,22 @@ class _Writer:
                 self.open.append((window.third * WINDOW, spent + 1 + 1 + TAKEN))
                 spent += 2
 
-    def _product(self) -> None:
-        """Add a16 * multiplier to p, the lowest byte's products left out, and shift."""
-        code, affine = self.code, self.affine
-        m = [affine.multiplier >> 8 * j & 255 for j in range(3)]
-        zero = self.a[2]
-        code.op(f"clr r{zero}")
-        loaded: dict[int, int] = {}
-        for i, j in ((0, 1), (1, 0), (1, 1), (0, 2), (1, 2)):
-            if m[j] == 0:
-                continue
-            if j not in loaded:
-                taken = self.m[0] if j == 1 or (1 in loaded and m[1] == 0) else self.m[1]
-                loaded = {k: r for k, r in loaded.items() if r != taken} | {j: taken}
-                code.op(f"ldi r{taken}, {m[j]}")
-            code.op(f"mul r{self.a[i]}, r{loaded[j]}")
-            self._add(i + j, zero)
-        top, below = self.p[affine.top], self.p[affine.top - 1]
-        for _ in range(self.left):
-            code.op(f"lsl r{below}", f"rol r{top}")
-        for _ in range(self.right):
-            code.op(f"lsr r{top}", f"ror r{below}")
-
-    def _add(self, k: int, zero: int) -> None:
-        """Add r1:r0 at byte k, and the carry as far as it can go."""
-        code, affine, p = self.code, self.affine, self.p
-        if k >= affine.bottom:
-            code.op(f"add r{p[k]}, r0")
-            if k + 1 in p:
-                code.op(f"adc r{p[k + 1]}, r1")
-        else:
-            code.op(f"add r{p[k + 1]}, r1")
-        for byte in range(k + 2, affine.top + 1):
-            code.op(f"adc r{p[byte]}, r{zero}")
-            # This byte holds its constant and at most two more carries so far.
-            windows = (*affine.positive, *affine.negative)
-            if all((window.constant >> 8 * byte & 255) < 253 for window in windows):
-                break
+    def _multiply(self) -> None:
+        """The product, and the cut to the highest output."""
+        code, affine, shared = self.code, self.affine, self.shared
+        if shared is None:
+            product.write(code, affine, self.a, self.p, self.m, loaded=False)
+            self._fix()
+            return
+        fix = affine.fix and self.highest == 127
+        label = f"{shared.prefix}_{product.key(affine, fix=fix)}"
+        if label not in shared.routines:
+            shared.routines[label] = product.routine(label, affine, fix=fix)
+        code.load_constant(self.m, affine.multiplier)
+        code.op(f"call {label}")
+        code.cycles += shared.routines[label].cycles
+        if not fix:
+            self._fix()
 
     def _fix(self) -> None:
         """Cut what a window gives beyond the last threshold; both ways take two or three cycles."""

@@ -21,11 +21,12 @@ _MOST_ROWS = {
 
 @dataclass(frozen=True)
 class LayerState:
-    """Rows of the fastest method, rows of the one between, and whether inputs are taken in."""
+    """Rows of the fastest method and of the one between; `takes_in`, `short` of LayerChoice."""
 
     fast: int
     middle: int
     takes_in: bool
+    short: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,17 @@ class LayerOptions:
             (self.middle, self.rows[state.fast : end]),
         ):
             if method is not None:
-                groups += [(method, some) for some in _split(part, _MOST_ROWS[method])]
+                parts = _split(part, _MOST_ROWS[method], even=len(part) == len(self.rows))
+                groups += [(method, some) for some in parts]
         rows = self.estimate.rows
         left = sorted([*self.rows[end:], *self.others])
         for wide in (False, True):
             some = [index for index in left if loop.is_wide(rows.rows[index]) == wide]
             most = loop.most_rows(rows.layer.n_inputs, wide)
-            groups += [("loop", part) for part in _split(some, most)]
-        return LayerChoice(tuple(groups), not exact_only, takes_in=state.takes_in)
+            groups += [("loop", part) for part in _split(some, most, even=True)]
+        return LayerChoice(
+            tuple(groups), not exact_only, takes_in=state.takes_in, short=state.short
+        )
 
     def fastest(self) -> LayerState:
         """Every row that can by the fastest method."""
@@ -78,18 +82,20 @@ class LayerOptions:
         """States that take less flash, most likely."""
         if state.takes_in:
             yield replace(state, takes_in=False)
+        if not state.short:
+            yield replace(state, short=True)
         total = len(self.rows)
-        for steps in (1, 2, 3):
-            most = _MOST_ROWS.get(self.fast or "", 1)
-            fast = max(0, -(-state.fast // most) - steps) * most
-            if fast < state.fast:
+        most = _MOST_ROWS.get(self.fast or "", 1)
+        whole = -(-state.fast // most)
+        for fast in {state.fast - 1, state.fast - 2, *((whole - s) * most for s in (1, 2, 3))}:
+            if 0 <= fast < state.fast:
                 if self.middle:
-                    yield LayerState(fast, state.middle + state.fast - fast, state.takes_in)
+                    yield replace(state, fast=fast, middle=state.middle + state.fast - fast)
                 if state.middle == 0:
-                    yield LayerState(fast, 0, state.takes_in and fast == total)
-            middle = max(0, state.middle - steps * block.MOST_ROWS)
-            if middle < state.middle:
-                yield LayerState(state.fast, middle, False)
+                    yield replace(state, fast=fast, takes_in=state.takes_in and fast == total)
+        for steps in (1, 2, 5, 10):
+            if state.middle >= steps:
+                yield replace(state, middle=state.middle - steps, takes_in=False)
 
 
 class Options:
@@ -106,7 +112,7 @@ class Options:
             choices = []
             for layer in self.layers:
                 states = {LayerState(0, 0, False), layer.fastest()}
-                states.add(replace(layer.fastest(), takes_in=False))
+                states |= {replace(state, takes_in=False, short=True) for state in states}
                 found = [layer.choice(state) for state in sorted(states, key=str)]
                 if exact_too:
                     found.append(layer.choice(LayerState(0, 0, False), exact_only=True))
@@ -176,13 +182,13 @@ def search(
     return options.choices(state), state.share
 
 
-def _split(indices: Sequence[int], most: int) -> list[tuple[int, ...]]:
-    """Groups of at most `most`, as equal as can be, the larger ones first."""
+def _split(indices: Sequence[int], most: int, *, even: bool) -> list[tuple[int, ...]]:
+    """Groups of at most `most`: as equal as can be, or all but the last of `most`."""
     count = -(-len(indices) // most)
     parts = []
     start = 0
     for number in range(count):
-        size = len(indices) // count + (number < len(indices) % count)
+        size = len(indices) // count + (number < len(indices) % count) if even else most
         parts.append(tuple(indices[start : start + size]))
         start += size
     return parts

@@ -41,17 +41,17 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
     code = Code()
     code.op(f"clr r{_ZERO}")
     if not (takes_in and first_layer):
-        code.load_address(26, context.buffer)
+        code.load_address(26, context.products if first_layer else context.buffer)
     constants = [0] * len(rows)
-    lifts = extras = 0
     for tile in tiles(context.rows.layer.n_inputs):
         code.comment(f"columns {tile.first} to {tile.first + tile.columns - 1}")
-        _load(code, context, tile, first_layer if takes_in else None)
+        chosen = [
+            choose(tile.weights(row.weights), x_high, tile.number == 0, context.patterns)
+            for row in rows
+        ]
+        _load(code, context, tile, takes_in, chosen)
         added = [0] * tile.registers
-        for position, row in enumerate(rows):
-            part = choose(tile.weights(row.weights), x_high, tile.number == 0, context.patterns)
-            lifts += part.lift != 0
-            extras += len(part.extra)
+        for position, part in enumerate(chosen):
             constants[position] += part.constant
             _adjust(code, added, part)
             if part.signs in context.patterns:
@@ -118,25 +118,32 @@ def pattern_name(signs: Signs) -> str:
     return "".join("s" if signed else "u" for signed in signs)
 
 
-def _load(code: Code, context: Context, tile: Tile, takes_in: bool | None) -> None:
-    """Inputs of a tile; `takes_in`: also clamped and stored if True, and multiplied in pairs."""
+def _load(
+    code: Code, context: Context, tile: Tile, takes_in: bool, parts: Sequence[TileRow]
+) -> None:
+    """Inputs of a tile, and its start; `takes_in`: clamped and stored as far as others need it."""
+    first_layer = context.rows.number == 1
     registers = _X[: tile.columns]
     code.op(*(f"ld r{register}, X+" for register in registers))
-    if takes_in:
-        for register in registers:
-            prepare.clamp(code, register, 0)
-        for column, register in enumerate(registers, start=tile.first):
-            code.op(f"sts {context.buffer} + {column}, r{register}")
     if tile.columns % 2:
         code.op(f"clr r{_X[tile.columns]}")
-    stored = f"{context.products} + {2 * tile.number}"
-    if takes_in is None:
-        code.op(f"lds r{_START[0]}, {stored}", f"lds r{_START[1]}, {stored} + 1")
+    start = context.start(tile)
+    if not takes_in:
+        if first_layer:
+            code.op(*(f"ld r{register}, X+" for register in _START))
+        else:
+            code.op(f"lds r{_START[0]}, {start}", f"lds r{_START[1]}, {start} + 1")
         return
+    if first_layer:
+        for register in registers:
+            prepare.clamp(code, register, 0)
+        if context.products or any(part.extra for part in parts):
+            for column, register in enumerate(registers):
+                code.op(f"sts {context.input(tile, column)}, r{register}")
     prepare.tile_start(code, _X[: tile.registers], _TILE_SUM)
     code.op(f"movw r{_START[0]}, r{_TILE_SUM[0]}")
     if context.products:
-        code.op(f"sts {stored}, r{_START[0]}", f"sts {stored} + 1, r{_START[1]}")
+        code.op(f"sts {start}, r{_START[0]}", f"sts {start} + 1, r{_START[1]}")
 
 
 def _adjust(code: Code, added: list[int], part: TileRow) -> None:
@@ -187,7 +194,7 @@ def _extra(code: Code, context: Context, tile: Tile, part: TileRow, sums: tuple[
     """Products of what was taken off weights: the raw input, from SRAM."""
     x, w = _TILE_SUM
     for register, weight in part.extra:
-        code.op(f"lds r{x}, {context.buffer} + {tile.first + register}", f"ldi r{w}, {abs(weight)}")
+        code.op(f"lds r{x}, {context.input(tile, register)}", f"ldi r{w}, {abs(weight)}")
         operation, with_carry = ("sub", "sbc") if weight < 0 else ("add", "adc")
         code.op(f"mul r{x}, r{w}", f"{operation} r{sums[0]}, r0", f"{with_carry} r{sums[1]}, r1")
         code.op(f"{with_carry} r{sums[2]}, r{_ZERO}")

@@ -1,0 +1,113 @@
+"""The multiplication of `affine`: in a row's own code, or as a subroutine of many rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from miniml.kernels.avr.affine import Affine
+from miniml.kernels.avr.code import Code
+
+# Registers of the subroutine.
+SUM = (16, 17, 18)
+PRODUCT = (19, 20, 21, 22, 23)
+MULTIPLIER = (24, 25, 26)
+REGISTERS = frozenset((*SUM, *PRODUCT, *MULTIPLIER))
+
+
+def shifts(affine: Affine) -> tuple[int, int]:
+    """Bits to the left, or to the right, that bring the output into one byte."""
+    places = -affine.shift % 8
+    return (places, 0) if places <= 4 else (0, 8 - places)
+
+
+def result_byte(affine: Affine) -> int:
+    """The byte of the product in which the output ends up."""
+    return affine.top - (1 if shifts(affine)[1] else 0)
+
+
+def write(
+    code: Code,
+    affine: Affine,
+    a: tuple[int, ...],
+    p: Mapping[int, int],
+    m: tuple[int, ...],
+    *,
+    loaded: bool,
+) -> None:
+    """Add a16 * multiplier to p, the lowest byte's products left out, and shift.
+
+    Args:
+        code: grows.
+        affine: the multiplication.
+        a: the sum's registers; the third is lost.
+        p: registers by byte of the product; they hold the window's constant.
+        m: registers for the multiplier's bytes: all three, with them, if `loaded`; else two.
+        loaded: see m.
+    """
+    content = [affine.multiplier >> 8 * j & 255 for j in range(3)]
+    zero = a[2]
+    code.op(f"clr r{zero}")
+    held: dict[int, int] = dict(enumerate(m)) if loaded else {}
+    for i, j in ((0, 1), (1, 0), (1, 1), (0, 2), (1, 2)):
+        if content[j] == 0:
+            continue
+        if j not in held:
+            taken = m[0] if j == 1 or (1 in held and content[1] == 0) else m[1]
+            held = {k: r for k, r in held.items() if r != taken} | {j: taken}
+            code.op(f"ldi r{taken}, {content[j]}")
+        code.op(f"mul r{a[i]}, r{held[j]}")
+        _add(code, affine, p, i + j, zero)
+    top, below = p[affine.top], p[affine.top - 1]
+    left, right = shifts(affine)
+    for _ in range(left):
+        code.op(f"lsl r{below}", f"rol r{top}")
+    for _ in range(right):
+        code.op(f"lsr r{top}", f"ror r{below}")
+
+
+def carries(affine: Affine, k: int) -> int:
+    """How many bytes above k + 1 a carry of the product at byte k can reach."""
+    count = 0
+    for byte in range(k + 2, affine.top + 1):
+        count += 1
+        # This byte holds its constant and at most two more carries so far.
+        windows = (*affine.positive, *affine.negative)
+        if all((window.constant >> 8 * byte & 255) < 253 for window in windows):
+            break
+    return count
+
+
+def _add(code: Code, affine: Affine, p: Mapping[int, int], k: int, zero: int) -> None:
+    """Add r1:r0 at byte k, and the carry as far as it can go."""
+    if k >= affine.bottom:
+        code.op(f"add r{p[k]}, r0")
+        if k + 1 in p:
+            code.op(f"adc r{p[k + 1]}, r1")
+    else:
+        code.op(f"add r{p[k + 1]}, r1")
+    code.op(*(f"adc r{p[byte]}, r{zero}" for byte in range(k + 2, k + 2 + carries(affine, k))))
+
+
+def registers(affine: Affine) -> dict[int, int]:
+    """The subroutine's registers by byte of the product."""
+    return dict(zip(range(affine.bottom, affine.top + 1), PRODUCT, strict=False))
+
+
+def routine(label: str, affine: Affine, *, fix: bool) -> Code:
+    """The subroutine; `fix`: outputs above 127 become 127."""
+    code = Code()
+    code.label(label)
+    p = registers(affine)
+    write(code, affine, SUM, p, MULTIPLIER, loaded=True)
+    if fix:
+        result = p[result_byte(affine)]
+        code.op(f"sbrc r{result}, 7", f"ldi r{result}, 127")
+    code.op("ret")
+    return code
+
+
+def key(affine: Affine, *, fix: bool) -> str:
+    """What tells one subroutine from another: rows with the same key share one."""
+    reach = "".join(str(carries(affine, k)) for k in range(1, 4))
+    zeros = "".join("z" if affine.multiplier >> 8 * j & 255 == 0 else "m" for j in range(3))
+    return f"{affine.shift}_{affine.bottom}_{reach}{zeros}{'f' if fix else ''}"

@@ -53,23 +53,33 @@ def test_benchmark_nets(tmp_path: Path, name: str) -> None:
     check([net_case(name, KernelOptions(flash_bytes=28_000))], tmp_path)
 
 
-@pytest.mark.parametrize("optimize", ["cycles", "flash"])
-def test_random_models(tmp_path: Path, optimize: str) -> None:
-    options = KernelOptions(optimize="flash" if optimize == "flash" else "cycles")
-    for start in range(0, 16, 4):
+@pytest.mark.parametrize(
+    "options",
+    [
+        KernelOptions(flash_bytes=7000),
+        KernelOptions(optimize="flash"),
+        KernelOptions(flash_bytes=7000, methods=("block", "multiply")),
+        KernelOptions(flash_bytes=7000, methods=("tall", "multiply", "table")),
+        KernelOptions(flash_bytes=7000, methods=("winograd", "shared", "table")),
+    ],
+)
+def test_random_models(tmp_path: Path, options: KernelOptions) -> None:
+    for start in range(0, 12, 4):
         check(random_cases(range(start, start + 4), options), tmp_path / str(start))
 
 
 @pytest.mark.parametrize("flags", [("-Os",), ("-O2",), ("-Os", "-flto"), ("-O2", "-flto")])
 @pytest.mark.parametrize("cplusplus", [False, True])
 def test_callers(tmp_path: Path, flags: tuple[str, ...], cplusplus: bool) -> None:
-    cases = [net_case("N3", KernelOptions(flash_bytes=16_000), rows=3), *random_cases(range(3, 4))]
+    small = KernelOptions(flash_bytes=12_000)
+    cases = [net_case("N3", small, rows=3), *random_cases(range(3, 4), small)]
     found = run(cases, build(cases, tmp_path, flags, cplusplus=cplusplus))
     assert [differences(case, one) for case, one in zip(cases, found, strict=True)] == [[], []]
 
 
 def test_registers_are_kept_and_interrupts_harm_nothing(tmp_path: Path) -> None:
-    cases = [net_case("N3", KernelOptions(flash_bytes=16_000)), *random_cases(range(4, 6))]
+    small = KernelOptions(flash_bytes=7_500)
+    cases = [net_case("N3", small), net_case("N3s", small), *random_cases(range(4, 6), small)]
     found = run(cases, build(cases, tmp_path, harsh=True), harsh=True)
     for case, one in zip(cases, found, strict=True):
         assert differences(case, one, harsh=True) == []

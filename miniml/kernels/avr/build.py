@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from miniml.kernels.avr import block, exact, loop, prepare, straight, winograd
+from miniml.kernels.avr import block, exact, loop, prepare, straight, tall, winograd
 from miniml.kernels.avr.code import Code
 from miniml.kernels.avr.cycles import LayerCycles, cycles_of_rows
 from miniml.kernels.avr.finish import SCRATCH_BYTES, Constants, Layer
@@ -21,6 +21,7 @@ _BUILDERS: dict[str, Builder] = {
     "loop": loop.build,
     "block": block.build,
     "straight": straight.build,
+    "tall": tall.build,
     "winograd": winograd.build,
 }
 
@@ -156,7 +157,7 @@ def build_group(context: Context, method: str, indices: tuple[int, ...], positio
 def preparation(context: Context, choice: LayerChoice) -> Code:
     """What comes before a layer's groups."""
     code = Code()
-    looped, tiled = choice.count("loop"), choice.count("winograd")
+    looped, tiled = choice.count("loop", "tall"), choice.count("winograd")
     n_inputs, x_low = context.rows.layer.n_inputs, context.rows.x_low
     first = context.rows.number == 1
     offset = context.offset if looped else None
@@ -183,8 +184,12 @@ def add_layer(
         size = parts.variables.get(context.products, 0)
         needed = 2 * len(tiles(layer.n_inputs)) + (layer.n_inputs if number == 1 else 0)
         parts.variables[context.products] = max(size, needed)
-    if choice.count("loop"):
+    if choice.count("loop", "tall"):
         parts.variables[context.offset] = 4
+    sums = 3 * max((len(some) for method, some in choice.groups if method == "tall"), default=0)
+    if sums:
+        known = parts.variables.get(f"{name}_sums", 0)
+        parts.variables[f"{name}_sums"] = max(known, sums)
     code = Code()
     code.comment(f"---- layer {number}: {layer.n_inputs} inputs, {layer.n_outputs} outputs")
     code.extend(preparation(context, choice))

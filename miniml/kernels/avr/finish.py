@@ -70,6 +70,15 @@ class Finished:
     waiting: int
     wide: bool
 
+    def joined(self, other: Finished) -> Finished:
+        """Of both groups, one after the other."""
+        return Finished(
+            self.how | other.how,
+            self.paths | other.paths,
+            max(self.waiting, other.waiting),
+            self.wide or other.wide,
+        )
+
 
 def finish(
     code: Code,

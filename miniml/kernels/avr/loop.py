@@ -19,8 +19,11 @@ from miniml.kernels.avr.group import Context, Group, end_group
 from miniml.kernels.avr.rows import Row
 
 _X, _ZERO = 28, 29
-_PAIRS, _THIRDS = 2, 18  # first registers of the sums' lower two bytes, and of the upper ones
-_WIDE_UPPER = 14
+# Three sums in upper registers: once they are dealt with, the others can be multiplied there.
+_SUMS = (
+    *((2, 3, 12), (4, 5, 13), (6, 7, 14), (8, 9, 15)),
+    *((16, 17, 18), (20, 21, 19), (22, 23, 24), (10, 11, 25)),
+)
 FREE = (26, 27, 28, 29, 30, 31)
 
 
@@ -37,11 +40,8 @@ def most_rows(n_inputs: int, wide: bool) -> int:
 def sums(count: int, wide: bool) -> list[tuple[int, ...]]:
     """Registers of each row's sum, low to high."""
     if wide:
-        return [
-            (_PAIRS + 2 * r, _PAIRS + 2 * r + 1, _WIDE_UPPER + 2 * r, _WIDE_UPPER + 2 * r + 1)
-            for r in range(count)
-        ]
-    return [(_PAIRS + 2 * r, _PAIRS + 2 * r + 1, _THIRDS + r) for r in range(count)]
+        return [(2 + 2 * r, 3 + 2 * r, 14 + 2 * r, 15 + 2 * r) for r in range(count)]
+    return list(_SUMS[:count])
 
 
 def free_registers(count: int, wide: bool) -> list[int]:

@@ -20,7 +20,7 @@ from miniml.kernels.avr.search import Options, search
 from miniml.kernels.program import KernelOptions, KernelProgram
 from miniml.model import QuantizedModel
 
-METHODS = ("loop", "block", "straight", "winograd", "shared", "multiply", "table")
+METHODS = ("loop", "tall", "block", "straight", "winograd", "shared", "multiply", "table")
 _TRIES = 6
 
 

@@ -10,7 +10,7 @@ from miniml.kernels.avr.code import Code
 # Registers of the subroutine.
 SUM = (16, 17, 18)
 PRODUCT = (19, 20, 21, 22, 23)
-MULTIPLIER = (24, 25, 26)
+MULTIPLIER = (24, 26, 27)
 REGISTERS = frozenset((*SUM, *PRODUCT, *MULTIPLIER))
 
 

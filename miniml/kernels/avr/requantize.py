@@ -101,7 +101,7 @@ def emit(
         target: where the byte goes.
         shared: where multiplications are shared; None: each row has its own.
     """
-    if product.REGISTERS - set(free):
+    if product.REGISTERS - {*free, *(sums if sums == product.SUM else ())}:
         shared = None
     writer = _Writer(code, row, affine, sums, free, shared)
     return writer.write(delta, target)

@@ -21,12 +21,16 @@ _MOST_ROWS = {
 
 @dataclass(frozen=True)
 class LayerState:
-    """Rows of the fastest method and of the one between; `takes_in`, `short` of LayerChoice."""
+    """Rows of the fastest method and of the one between; `takes_in`, `short` of LayerChoice.
+
+    `tall`: the one between is "tall".
+    """
 
     fast: int
     middle: int
     takes_in: bool
     short: bool = False
+    tall: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,9 @@ class LayerOptions:
         rows = estimate.rows
         tiled = "winograd" in methods and any(winograd.serves(rows, row) for row in rows.rows)
         self.fast = "winograd" if tiled else "straight" if "straight" in methods else None
-        self.middle = "block" if not tiled and "block" in methods else None
+        between = [] if tiled else [name for name in ("block", "tall") if name in methods]
+        self.middle = between[0] if between else None
+        self.tall = "tall" in between and self.middle != "tall"
         served = [row.index for row in rows.rows if straight.serves(row)]
         self.rows = served if self.fast or self.middle else []
         self.others = [row.index for row in rows.rows if row.index not in self.rows]
@@ -57,10 +63,11 @@ class LayerOptions:
         end = state.fast + state.middle
         for method, part in (
             (self.fast, self.rows[: state.fast]),
-            (self.middle, self.rows[state.fast : end]),
+            ("tall" if state.tall else self.middle, self.rows[state.fast : end]),
         ):
             if method is not None:
-                parts = _split(part, _MOST_ROWS[method], even=len(part) == len(self.rows))
+                most = _MOST_ROWS.get(method, len(self.rows))
+                parts = _split(part, most, even=len(part) == len(self.rows))
                 groups += [(method, some) for some in parts]
         rows = self.estimate.rows
         left = sorted([*self.rows[end:], *self.others])
@@ -76,7 +83,8 @@ class LayerOptions:
         """Every row that can by the fastest method."""
         fast = len(self.rows) if self.fast else 0
         middle = 0 if self.fast else len(self.rows)
-        return LayerState(fast, middle, bool(self.rows) and not self.others)
+        takes_in = bool(self.rows) and not self.others and (fast > 0 or self.middle != "tall")
+        return LayerState(fast, middle, takes_in)
 
     def slower(self, state: LayerState) -> Iterator[LayerState]:
         """States that take less flash, most likely."""
@@ -84,13 +92,21 @@ class LayerOptions:
             yield replace(state, takes_in=False)
         if not state.short:
             yield replace(state, short=True)
+        if self.tall and not state.tall:
+            yield replace(state, tall=True, takes_in=False)
+            if state.fast:
+                yield replace(
+                    state, fast=0, middle=len(self.rows), tall=True, takes_in=False, short=True
+                )
         total = len(self.rows)
         most = _MOST_ROWS.get(self.fast or "", 1)
         whole = -(-state.fast // most)
         for fast in {state.fast - 1, state.fast - 2, *((whole - s) * most for s in (1, 2, 3))}:
             if 0 <= fast < state.fast:
                 if self.middle:
-                    yield replace(state, fast=fast, middle=state.middle + state.fast - fast)
+                    near = state.takes_in and not state.tall and self.middle != "tall"
+                    middle = state.middle + state.fast - fast
+                    yield replace(state, fast=fast, middle=middle, takes_in=near)
                 if state.middle == 0:
                     yield replace(state, fast=fast, takes_in=state.takes_in and fast == total)
         for steps in (1, 2, 5, 10):

@@ -134,9 +134,9 @@ def test_a_foreign_program_is_named_and_no_pass(bench: Bench, tmp_path: Path) ->
     assert_error(result, "LinkError", "a foreign program")
 
 
-def test_one_wrong_weight_on_the_board_is_a_failure(bench: Bench) -> None:
+def test_wrong_weights_on_the_board_is_a_failure(bench: Bench) -> None:
     spoil_last_weights(bench)
     result = bench.start(bench.options())
     assert (result.verdict, result.exit_code, result.error) == ("FAIL", 1, "")
     assert result.mismatches > 0
-    assert "layer 3, value 0: expected" in result.reasons[0]
+    assert "layer 3, value " in result.reasons[0]

@@ -7,7 +7,9 @@ from one of them, and everything else rounded to binary32 here, once, for refere
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, TypeGuard, get_args
 
 import numpy as np
@@ -222,3 +224,16 @@ def _validate(net: FloatNet) -> None:
         raise ModelError(
             f"model {net.name}: a scaler or weight is outside binary32: rescale the data"
         )
+
+
+def scratch_widths(widths: Sequence[int], mode: FloatMode) -> tuple[int, ...]:
+    """Floats in each buffer that a run needs.
+
+    Args:
+        widths: inputs, then outputs of each layer.
+        mode: avr_hybrid keeps a layer's inputs as int16 numbers before its outputs.
+    """
+    if mode == "avr_hybrid":
+        layers = ((n + 1) // 2 + m for n, m in pairwise(widths))
+        return (max(widths[0], *layers),)
+    return max(widths[0::2]), max(widths[1::2])

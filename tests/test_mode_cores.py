@@ -13,7 +13,7 @@ from test_float_modes import canonical
 
 from miniml import reference, reference_float
 from miniml.adapters import float_modes, int8, native
-from miniml.cost.benchmark import TARGETS
+from miniml.cost.benchmark import TARGETS, ModelCode
 from miniml.cost.benchmark_modes import Header, measure_mode
 from miniml.float_net import FLOAT_MODES, FloatMode, make_float_net
 from miniml.model import DenseLayer, InputQuantizer, QuantizedModel
@@ -36,9 +36,8 @@ def test_float_modes(tmp_path: Path, core: str, mode: FloatMode, depth: int) -> 
     model, real = random_pair(depth, widths=widths, activations=activations)
     net = make_float_net(model, real, mode)
     features = np.concatenate([random_features(real, 3, depth), edge_features(real)[4:]])
-    header = Header(
-        float_modes.generate(net, "nothing"), net.name, net.widths, np.dtype(np.float32)
-    )
+    code = ModelCode(float_modes.generate(net, "nothing"))
+    header = Header(code, net.name, net.widths, np.dtype(np.float32))
     found = measure_mode(TARGETS[core], header, features, tmp_path)
     for layer, expected in zip(
         found.outputs, reference_float.run_layers(net, features), strict=True
@@ -53,7 +52,8 @@ def test_native(tmp_path: Path, core: str) -> None:
     model, real = random_pair(depth, widths=widths, activations=activations)
     inputs = reference.quantize_inputs(model, random_features(real, 10, depth))
     inputs[0] = -128
-    header = Header(native.generate(model, "nothing"), model.name, model.widths, np.dtype(np.int8))
+    code = ModelCode(native.generate(model, "nothing"))
+    header = Header(code, model.name, model.widths, np.dtype(np.int8))
     found = measure_mode(TARGETS[core], header, inputs, tmp_path)
     for layer, expected in zip(found.outputs, reference.run_layers(model, inputs), strict=True):
         np.testing.assert_array_equal(layer, expected)
@@ -95,7 +95,8 @@ def test_all_256_inputs_of_a_table(
     scale = 0.03125
     model = table_model(activation, scale)
     inputs = np.arange(-128, 128).astype(np.int8)[:, np.newaxis]
-    header = Header(generate(model, "nothing"), model.name, model.widths, np.dtype(np.int8))
+    code = ModelCode(generate(model, "nothing"))
+    header = Header(code, model.name, model.widths, np.dtype(np.int8))
     found = measure_mode(TARGETS[core], header, inputs, tmp_path).outputs[0][:, 0]
     table = model.layers[0].table
     assert table is not None

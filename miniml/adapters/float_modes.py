@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from miniml.adapters.c_text import check_name, render
-from miniml.float_net import FLOAT_VERSION, FloatMode, FloatNet
+from miniml.float_net import FLOAT_VERSION, FloatMode, FloatNet, scratch_widths
 
 _RUN: dict[FloatMode, str] = {
     "float32": "miniml_run_float32",
@@ -25,7 +25,6 @@ def generate(net: FloatNet, source: str) -> str:
         ModelError: the model's name can't prefix C symbols.
     """
     name = check_name(net.name)
-    scratch_a, scratch_b = scratch_widths(net)
     return render(
         "model_float.h.j2",
         net=net,
@@ -34,13 +33,5 @@ def generate(net: FloatNet, source: str) -> str:
         source=source,
         float_version=FLOAT_VERSION,
         run=_RUN[net.mode],
-        scratch_a=scratch_a,
-        scratch_b=scratch_b,
+        scratch=scratch_widths(net.widths, net.mode),
     )
-
-
-def scratch_widths(net: FloatNet) -> tuple[int, int]:
-    """Values in the two buffers: floats, and floats or (avr_hybrid) int16 numbers."""
-    if net.mode == "avr_hybrid":
-        return max(net.widths), max(net.widths[:-1])
-    return max(net.widths[0::2]), max(net.widths[1::2])

@@ -31,6 +31,54 @@ def register(subparsers: Subparsers) -> None:
     kernels.add_argument("--json", action="store_true", help="print a JSON list on stdout")
     kernels.add_argument("--out", type=Path, help="write the JSON list to a file as well")
     kernels.set_defaults(run=run_kernels)
+    guide = benches.add_parser(
+        "guide",
+        help="the quantization guide's performance table, measured",
+        description="Compiles the model in every mode for each board, runs it on the board's "
+        "simulated core (0 wait states), compares every layer with the reference, and prints "
+        "size, speed against float32, accuracy, RAM and flash beside what the guide promises.",
+    )
+    guide.add_argument(
+        "--model",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="holds model.toml; may be repeated (default: firmware/models/digits)",
+    )
+    guide.add_argument("--project-dir", type=Path, default=Path(), help="holds boards.ini")
+    guide.add_argument("--board", action="append", help="uno, stm32f4, pico (default: all)")
+    guide.add_argument("--rows", type=int, default=5, help="test rows to run (default: 5)")
+    guide.add_argument("--json", action="store_true", help="print a JSON list on stdout")
+    guide.add_argument("--out", type=Path, help="write the JSON list to a file as well")
+    guide.set_defaults(run=run_guide)
+
+
+def run_guide(arguments: argparse.Namespace) -> int:
+    """`miniml bench guide`."""
+    from miniml.bench.guide_rows import BOARDS, GuideRow, bench_guide
+    from miniml.bench.guide_table import table
+    from miniml.boards import load_boards, pick_board
+    from miniml.errors import UsageError
+    from miniml.pipeline import prepare
+
+    if arguments.rows < 1:
+        raise UsageError("--rows must be at least 1: nothing would be measured")
+    known = load_boards(arguments.project_dir)
+    boards = [pick_board(known, name) for name in arguments.board or BOARDS]
+    rows: list[GuideRow] = []
+    for folder in arguments.model or [arguments.project_dir / "firmware/models/digits"]:
+        rows += bench_guide(prepare(folder), boards, arguments.rows, _say)
+    _say("")
+    text = json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n"
+    if arguments.out:
+        write_atomically(arguments.out, text.encode())
+    print(text if arguments.json else table(rows))
+    return 1 if any(row.exact is False for row in rows) else 0
+
+
+def _say(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def run_kernels(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from miniml.cost.benchmark import KERNEL, LIBRARY, Target, run_tool
+from miniml.cost.benchmark import KERNEL, LIBRARY, ModelCode, Target, run_tool
 from miniml.cost.elf_symbols import loaded_bytes, symbols
 from miniml.errors import SimulatorError
 from miniml.sim.arm.core import Stop
@@ -96,13 +96,14 @@ class Header:
     """A generated header and what a benchmark has to know of it.
 
     Attributes:
-        text: of `<name>_model.h`; it has `<name>_run_layers`.
+        code: `<name>_model.h`, which has `<name>_run_layers`, and what it needs besides. Sources
+            of a library are compiled with -O2 and without warnings.
         name: the model's.
         widths: inputs, then outputs of each layer.
         dtype: of its values, int8 or float32.
     """
 
-    text: str
+    code: ModelCode
     name: str
     widths: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -162,7 +163,9 @@ def _build(target: Target, header: Header, inputs: Values, folder: Path) -> tupl
     value = "int8_t" if header.dtype == np.int8 else "float"
     empty = "empty" if target.core == "avr" else "benchmark_empty"
     flash = "MINIML_FLASH MINIML_UNUSED"
-    (folder / "model.h").write_text(header.text, encoding="utf-8")
+    texts = {"model.h": header.code.header, **header.code.texts}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
     (folder / "rows.h").write_text(
         f"#define ROWS {len(data)}\n#define VALUE {value}\n"
         f"#define MODEL_CONSTANT(symbol) {header.name.upper()}_##symbol\n"
@@ -178,14 +181,25 @@ def _build(target: Target, header: Header, inputs: Values, folder: Path) -> tupl
     own = json.loads((LIBRARY / "library.json").read_text(encoding="utf-8"))["build"]
     common = [*target.machine, *target.compile_flags, *target.optimization]
     library = [*(flag for flag in common if flag not in own["unflags"]), *own["flags"]]
+    code = header.code
     includes = [f"-I{KERNEL}", f"-I{folder}"]
-    objects = [str(folder / f"{source.stem}.o") for source in sorted(KERNEL.glob("*.c"))]
-    for source, built in zip(sorted(KERNEL.glob("*.c")), objects, strict=True):
-        run_tool([compiler, *library, *includes, "-c", str(source), "-o", built])
+    includes += [word for path in code.includes for word in ("-isystem", str(path))]
+    objects = []
+    generated = [folder / name for name in code.texts if not name.endswith(".h")]
+    for these, sources in (
+        (library, sorted(KERNEL.glob("*.c"))),
+        ([*common, *code.flags], generated),
+        ([*common, *code.flags, "-O2", "-w"], code.sources),
+    ):
+        for source in sources:
+            objects.append(str(folder / f"{source.stem}.o"))
+            run_tool([compiler, *these, *includes, "-c", str(source), "-o", objects[-1]])
     programs = []
     for name, flags in (("program", ()), ("without", ("-DWITHOUT_MODEL",))):
         main_object, program = str(folder / f"{name}.o"), folder / f"{name}.elf"
-        run_tool([compiler, *common, *flags, *includes, "-c", str(main), "-o", main_object])
+        run_tool(
+            [compiler, *common, *code.flags, *flags, *includes, "-c", str(main), "-o", main_object]
+        )
         link = [*target.machine, *target.optimization, *target.link_flags]
         run_tool([compiler, *link, "-o", str(program), main_object, *objects])
         programs.append(program)
@@ -227,12 +241,15 @@ def _run_arm(
     try:
         machine.load_elf(program)
         empty = machine.call(machine.symbols["benchmark_empty"], _INPUTS_AT, 1).cycles
+        # Assembly is global: called as it is, without the wrapper that a static function needs.
+        own = f"{header.name}_run_layers"
+        entry = machine.symbols.get(own, machine.symbols["benchmark_run"])
         cycles, outputs, stack = [], [], 0
         for row in inputs:
             machine.write(_INPUTS_AT, row.tobytes())
             layers = []
             for number, width in enumerate(header.widths[1:], start=1):
-                result = machine.call(machine.symbols["benchmark_run"], _INPUTS_AT, number)
+                result = machine.call(entry, _INPUTS_AT, number)
                 if result.stop is not Stop.TRAP:
                     raise SimulatorError(f"the benchmark on {core} ended by {result.stop.name}")
                 content = machine.read(result.value, width * header.dtype.itemsize)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from miniml.cost.calibration import load_calibrations
-from miniml.float_net import FloatMode
+from miniml.float_net import FloatMode, scratch_widths
 from miniml.model import DenseLayer, QuantizedModel
 
 # sizeof(miniml_dense_layer): five pointers, two uint16_t, two int8_t; padded on ARM.
@@ -53,9 +53,5 @@ def float_layer_flash(layer: DenseLayer, core: str, mode: FloatMode) -> int:
 
 
 def float_sram(model: QuantizedModel, mode: FloatMode) -> int:
-    """Bytes of a float mode's two buffers and of the sketch's sample."""
-    widths = model.widths
-    sample = 4 * model.n_inputs
-    if mode == "avr_hybrid":
-        return 4 * max(widths) + 2 * max(widths[:-1]) + sample
-    return 4 * (max(widths[0::2]) + max(widths[1::2])) + sample
+    """Bytes of a float mode's buffers and of the sketch's sample."""
+    return 4 * (sum(scratch_widths(model.widths, mode)) + model.n_inputs)

@@ -54,15 +54,14 @@ static const float tiny_shift[TINY_N_INPUTS] MINIML_FLASH MINIML_UNUSED = {
 static const float tiny_factor[TINY_N_INPUTS] MINIML_FLASH MINIML_UNUSED = {
     0.1f, 2.0f, 0.33333334f};
 
-/* Inputs and outputs of any layer; a layer's inputs as whole numbers. */
-static float tiny_scratch_a[4] MINIML_UNUSED;
-static int16_t tiny_scratch_b[4] MINIML_UNUSED;
+/* The inputs, then each layer's inputs as whole numbers and its outputs. */
+static float tiny_scratch_a[6] MINIML_UNUSED;
 
 /* Runs the first n_layers layers (1 to TINY_N_LAYERS) on raw features, as in the CSV; the last one's
  * output, until the next run. */
 MINIML_UNUSED static const float *tiny_run_layers(const float *in, uint8_t n_layers) {
   const miniml_float_scaler scaler = {tiny_shift, tiny_factor};
-  return miniml_run_hybrid(tiny_layers, n_layers, in, scaler, tiny_scratch_a, tiny_scratch_b);
+  return miniml_run_hybrid(tiny_layers, n_layers, in, scaler, tiny_scratch_a);
 }
 
 /* Raw features in, outputs in real units out. */

@@ -106,13 +106,17 @@ static const float tiny_output_offset[TINY_N_OUTPUTS] TINY_FLASH = {
 /* acc * multiplier * 2^(shift - 31), rounded twice: up at the first tie, away from zero at the
  * second (gemmlowp, the default of CMSIS-NN). The generator has proved that nothing overflows. */
 static inline int32_t tiny_requantize(int32_t acc, int32_t multiplier, int8_t shift) {
-  const int64_t left = acc * (INT64_C(1) << (shift > 0 ? shift : 0));
-  const int64_t scaled = (left * multiplier + INT64_C(0x40000000)) >> 31;
-  if (shift >= 0) {
-    return (int32_t)scaled;
+  if (shift > 0) {
+    acc *= (int32_t)1 << shift;
   }
-  const int64_t half = INT64_C(1) << (-shift - 1);
-  return (int32_t)(scaled < 0 ? -((half - scaled) >> -shift) : (scaled + half) >> -shift);
+  const int32_t scaled = (int32_t)(((int64_t)acc * multiplier + INT64_C(0x40000000)) >> 31);
+  if (shift >= 0) {
+    return scaled;
+  }
+  /* Half a step is added to the magnitude, before its last bit goes. */
+  const uint32_t magnitude = scaled < 0 ? 0u - (uint32_t)scaled : (uint32_t)scaled;
+  const int32_t rounded = (int32_t)(((magnitude >> (-shift - 1)) + 1) >> 1);
+  return scaled < 0 ? -rounded : rounded;
 }
 
 static inline void tiny_layer(const int8_t *weights, const int32_t *bias,
@@ -121,8 +125,17 @@ static inline void tiny_layer(const int8_t *weights, const int32_t *bias,
                                     int8_t low, int8_t high, const int8_t *in, int8_t *out) {
   for (uint16_t row = 0; row < n_out; row++) {
     int32_t acc = TINY_I32(&bias[row]);
-    for (uint16_t i = 0; i < n_in; i++) {
-      acc += TINY_I8(weights) * in[i];
+    const int8_t *x = in;
+    uint16_t n = n_in;
+    /* Two products of [-127, 127] sum to at most 32,258, which an int of 16 bits holds. */
+    for (; n >= 4; n = (uint16_t)(n - 4)) {
+      acc += TINY_I8(weights) * x[0] + TINY_I8(weights + 1) * x[1];
+      acc += TINY_I8(weights + 2) * x[2] + TINY_I8(weights + 3) * x[3];
+      weights += 4;
+      x += 4;
+    }
+    for (; n != 0; n--) {
+      acc += TINY_I8(weights) * *x++;
       weights++;
     }
     acc = tiny_requantize(acc, TINY_I32(&multipliers[row]), TINY_I8(&shifts[row]));

@@ -42,9 +42,11 @@ const float *miniml_run_float32(const miniml_float_layer *layers, uint8_t n_laye
 const float *miniml_run_hybrid_literal(const miniml_float_layer *layers, uint8_t n_layers,
                                        const float *in, miniml_float_scaler scaler,
                                        float *scratch_a, float *scratch_b);
-/* values holds the inputs and outputs of any layer, numbers the inputs of any. */
+/* scratch holds the inputs, and for each layer MINIML_HYBRID_SCRATCH of its inputs and outputs. */
 const float *miniml_run_hybrid(const miniml_float_layer *layers, uint8_t n_layers, const float *in,
-                               miniml_float_scaler scaler, float *values, int16_t *numbers);
+                               miniml_float_scaler scaler, float *scratch);
+/* Floats that a layer of avr_hybrid takes: its inputs as int16_t, then its outputs. */
+#define MINIML_HYBRID_SCRATCH(n_inputs, n_outputs) (((n_inputs) + 1u) / 2u + (n_outputs))
 
 /* x > 0 ? x : 0, or sigmoid or tanh as miniml/elementary32.py states them. */
 float miniml_activate(uint8_t activation, float x);

@@ -67,6 +67,7 @@ def test_frozen_refuses_to_train_and_names_the_lock(project: Project, by: str) -
         ("custom_miniml_modell = x", "custom_miniml_modell; did you mean custom_miniml_model?"),
         ("custom_miniml_train = never", "custom_miniml_train = never: must be auto or frozen"),
         ("custom_miniml_board = unno", "uno"),
+        ("custom_miniml_mode = float", "there is no mode 'float': int8, native, "),
         ("custom_miniml_python = bin/nothing", "bin/nothing: there is no such file"),
         ("custom_miniml_install = maybe", "custom_miniml_install = maybe: must be yes or no"),
     ],

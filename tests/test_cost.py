@@ -7,17 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_float_models import random_pair
 from random_models import random_model
 
-from miniml.boards import Board, load_boards
+from miniml.adapters.export import export
+from miniml.boards import Board, in_mode, load_boards
 from miniml.cost import calibrate, foretell
-from miniml.cost.benchmark import TARGETS, build, kernel_digest, measure, portable_code
+from miniml.cost.benchmark import TARGETS, ModelCode, build, kernel_digest, measure, portable_code
 from miniml.cost.benchmark_avr import PROGRAM
+from miniml.cost.benchmark_modes import Header, measure_mode
 from miniml.cost.calibration import load_calibrations
 from miniml.cost.elf_symbols import symbols
 from miniml.cost.memory import layer_flash, model_flash, model_sram
 from miniml.cost.paths import PATHS, count_paths, path_bounds
 from miniml.cost.sample_models import sample_inputs, sample_models
+from miniml.float_net import FLOAT_MODES, is_float_mode
 from miniml.model import validate
 
 BOARDS = load_boards(Path(__file__).parents[1])
@@ -146,3 +150,31 @@ def test_calibrate_refuses_an_unknown_core(
     assert calibrate.main(["z80", "--file", str(tmp_path / "c.json")]) == 2
     assert "core 'z80' is unknown: use one of avr" in capsys.readouterr().err
     assert not (tmp_path / "c.json").exists()
+
+
+@pytest.mark.parametrize("mode", [*FLOAT_MODES, "native"])
+def test_other_modes_are_told_in_bytes_only(tmp_path: Path, mode: str) -> None:
+    model, real = random_pair(5, widths=(20, 12, 6), activations=("tanh", "linear"))
+    board = in_mode(BOARDS["uno"], mode)
+    cost = foretell(model, board, board_and_toolchain("avr")[1], sample_inputs(model, 1, 3))
+    assert (cost.cycles, cost.cycles_by_row, cost.stack, cost.toolchain) == (None,) * 4
+    floats = is_float_mode(mode)
+    header = Header(
+        ModelCode(export(model, real, mode, "a benchmark")),
+        model.name,
+        model.widths,
+        np.dtype(np.float32 if floats else np.int8),
+    )
+    rows = np.zeros((1, 20), header.dtype)
+    found = measure_mode(TARGETS["avr"], header, rows, tmp_path)
+    # What the benchmark's program lacks: the sample, the float entry, what the link reads.
+    assert cost.sram == found.sram + rows.nbytes - constants_in_sram(mode)
+    link = 65 + 14 + 2 * 2
+    entry = 8 * model.n_inputs
+    least = cost.flash - link - (0 if floats else entry)
+    assert least <= found.flash
+
+
+def constants_in_sram(mode: str) -> int:
+    """An AVR copies a function's own constant struct to SRAM: the scaler's two pointers."""
+    return 4 if is_float_mode(mode) else 0

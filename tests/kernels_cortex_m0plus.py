@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from miniml import reference
 from miniml.kernels.cortex_m0plus import plan
@@ -53,6 +54,67 @@ def link(cases: Sequence[Case], folder: Path) -> Path:
         check=True,
     )
     return elf
+
+
+CALL_TWICE = """\
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+extern const int8_t *NAME_run_layers(const int8_t *in, uint8_t n_layers);
+extern int8_t NAME_input_buffer[INPUTS];
+extern int call_twice(const int8_t *in, int8_t *out);
+#ifdef __cplusplus
+}
+#endif
+int call_twice(const int8_t *in, int8_t *out) {
+  int sum = 0;
+  for (int turn = 0; turn < 2; turn++) {
+    for (int i = 0; i < INPUTS; i++)
+      NAME_input_buffer[i] = in[i];
+    const int8_t *outputs = NAME_run_layers(NAME_input_buffer, LAYERS);
+    for (int i = 0; i < OUTPUTS; i++)
+      sum += out[i] = outputs[i];
+  }
+  return sum;
+}
+"""
+
+
+def compile_caller(item: Case, folder: Path, language: str, flags: Sequence[str]) -> Path:
+    """An ELF of a program with a C or C++ function that runs it: `call_twice(in, out)`."""
+    model = item.model
+    values = {"NAME": model.name, "INPUTS": model.n_inputs, "OUTPUTS": model.n_outputs}
+    text = CALL_TWICE
+    for name, value in (values | {"LAYERS": len(model.layers)}).items():
+        text = text.replace(name, str(value))
+    source = folder / ("caller.c" if language == "c" else "caller.cpp")
+    source.write_text(text, encoding="utf-8")
+    (folder / "kernels.S").write_text(item.program.assembly, encoding="utf-8")
+    elf = folder / "called.elf"
+    subprocess.run(
+        [
+            *("arm-none-eabi-gcc", "-mcpu=cortex-m0plus", "-mthumb", *flags, "-Wall", "-Werror"),
+            *("-nostdlib", "-ffreestanding", "-funsigned-char", "-fno-exceptions"),
+            *("-Wl,-Ttext=0x10000000,-Tdata=0x20000000,-e,call_twice", "-Wl,--gc-sections"),
+            *(str(source), str(folder / "kernels.S"), "-o", str(elf), "-lgcc"),
+        ],
+        check=True,
+    )
+    return elf
+
+
+def global_symbols(elf: Path) -> set[str]:
+    """Names of an ELF's global functions and objects."""
+    with elf.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        return {
+            symbol.name
+            for symbol in table.iter_symbols()
+            if symbol["st_info"]["bind"] == "STB_GLOBAL"
+            and symbol["st_info"]["type"] in ("STT_FUNC", "STT_OBJECT")
+        }
 
 
 def section_bytes(elf: Path) -> dict[str, int]:

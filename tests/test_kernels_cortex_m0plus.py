@@ -8,15 +8,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 from campaign_kernels_cortex_m0plus import batch
-from kernels_cortex_m0plus import case, differences, link, registers_lost, section_bytes
+from kernels_cortex_m0plus import (
+    case,
+    compile_caller,
+    differences,
+    global_symbols,
+    link,
+    registers_lost,
+    section_bytes,
+)
 from random_models import random_model
 
+from miniml import reference
 from miniml.cost.sample_models import sample_inputs, sample_models
 from miniml.errors import BudgetError
 from miniml.kernels.benchmark_nets import benchmark_net
 from miniml.kernels.cortex_m0plus import plan
 from miniml.kernels.program import KernelOptions, Placement
 from miniml.model import QuantizedModel
+from miniml.sim.arm.core import Stop
+from miniml.sim.arm.machine import Machine
 
 METHODS = {
     "fastest": KernelOptions(),
@@ -122,3 +133,30 @@ def test_a_budget_that_nothing_meets() -> None:
     net = benchmark_net("N3", 1)
     with pytest.raises(BudgetError, match=r"the smallest kernels take \d+ bytes"):
         plan(net.model, KernelOptions(flash_bytes=100))
+
+
+@pytest.mark.parametrize("language", ["c", "c++"])
+@pytest.mark.parametrize("flags", ["-Os", "-O2", "-Os -flto", "-O2 -flto"])
+def test_callers_of_any_kind(tmp_path: Path, language: str, flags: str) -> None:
+    net = benchmark_net("N3", 4, signed=True, rows=3)
+    item = case(net.model, net.inputs)
+    elf = compile_caller(item, tmp_path, language, flags.split())
+    machine = Machine.bare("cortex-m0plus")
+    try:
+        machine.load_elf(elf)
+        expected = reference.run_layers(net.model, net.inputs)[-1]
+        for row, outputs in zip(net.inputs, expected, strict=True):
+            machine.write(0x2008_0000, row.tobytes())
+            result = machine.call(machine.symbols["call_twice"], 0x2008_0000, 0x2009_0000)
+            assert result.stop is Stop.TRAP
+            assert machine.read(0x2009_0000, net.model.n_outputs) == outputs.tobytes()
+            assert result.value == int(outputs.astype(int).sum()) * 2 & 0xFFFF_FFFF
+    finally:
+        machine.close()
+
+
+def test_symbols_are_the_models_own(tmp_path: Path) -> None:
+    net = benchmark_net("N3", 4)
+    elf = link([case(net.model, net.inputs)], tmp_path)
+    found = global_symbols(elf) - {"call_full", "interrupt_often"}
+    assert found == {f"{net.model.name}_run_layers", f"{net.model.name}_input_buffer"}

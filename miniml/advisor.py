@@ -125,8 +125,8 @@ def advise(
     Ranges are measured on the rows that [quantization] calibration names, what comes of them
     is judged on the calibration rows; the test rows are never looked at. Of those with the least
     proven loss, and outputs within a tenth as near to the float model's as the nearest, the
-    simplest wins: without QAT, without bias correction, per_channel (it costs nothing more
-    here), and minmax before percentile, mse and kl.
+    simplest wins: without QAT, without bias correction, per_channel (no row suffers from
+    another's weights), and minmax before percentile, mse and kl.
 
     Args:
         float_model: trained.
@@ -253,8 +253,10 @@ def best_of(trials: list[Trial]) -> Trial:
 
 def _reason(best: Trial, trials: list[Trial], settings: Settings) -> str:
     unit = "points" if settings.model.task == "classification" else "% of the target's deviation"
+    small = best.loss > 0.0 and best.proven == 0.0 and settings.model.task == "classification"
+    chance = ", no more than chance explains" if small else ""
     reason = (
-        f"loses {max(best.loss, 0.0):.2f} {unit} on {best.metrics.rows} calibration rows, "
+        f"loses {max(best.loss, 0.0):.2f} {unit} on {best.metrics.rows} calibration rows{chance}, "
         f"its outputs are {best.error:.2f} % off the float model's"
     )
     others = [t for t in trials if t.choice.per_channel is not best.choice.per_channel]

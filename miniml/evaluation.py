@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from miniml import reference
 from miniml.dataset import Dataset
-from miniml.errors import BudgetError
+from miniml.errors import AccuracyLossError, BudgetError
 from miniml.float_model import FloatModel
 from miniml.model import QuantizedModel
 from miniml.settings import Settings
@@ -90,7 +90,8 @@ def check_gates(metrics: Metrics, settings: Settings) -> None:
     """Compare the test rows' figures with [gates].
 
     Raises:
-        BudgetError: one is missed; names the figure, the gate and the key.
+        AccuracyLossError: quantization costs more than max_accuracy_loss.
+        BudgetError: another one is missed; names the figure, the gate and the key.
     """
     gates, path = settings.gates, settings.path
     if gates.min_accuracy is not None and (metrics.int8_accuracy or 0.0) < gates.min_accuracy:
@@ -102,10 +103,10 @@ def check_gates(metrics: Metrics, settings: Settings) -> None:
     if gates.max_accuracy_loss is not None and (
         (metrics.accuracy_loss or 0.0) > gates.max_accuracy_loss
     ):
-        raise BudgetError(
+        raise AccuracyLossError(
             f"{path}: quantization costs {metrics.accuracy_loss:.2f} points of accuracy, "
             f"[gates] max_accuracy_loss allows {gates.max_accuracy_loss:g}: "
-            'try [quantization] per_channel = true or calibration = "both"'
+            f"`miniml quantize --advise {settings.model_dir}` tries every way to quantize"
         )
     if gates.max_rmse is not None and (metrics.int8_rmse or 0.0) > gates.max_rmse:
         raise BudgetError(

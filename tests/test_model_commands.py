@@ -68,6 +68,8 @@ def test_quantize(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = json.loads(run(capsys, "quantize", folder, "--json")[1])
     assert content["written"] is True
     assert len(content["layers"]) == 2
+    assert [entry["name"] for entry in content["ranges"]] == ["input", "layer 1", "layer 2"]
+    assert all(2 <= row <= 61 for entry in content["ranges"] for row in entry["rows"])
     assert "up to date" in run(capsys, "train", folder, "--train", "frozen")[1]
 
 
@@ -80,6 +82,8 @@ def test_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert content["part"] == "train"
     assert content["metrics"]["rows"] == 42
     assert sum(map(sum, content["metrics"]["confusion"])) == 42
+    assert "layer 2: range " in out
+    assert len(content["ranges"]) == 3
 
 
 def test_errors_are_one_line_with_an_exit_code(

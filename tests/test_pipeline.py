@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -14,7 +15,8 @@ import pytest
 
 from miniml import atomic_file, pipeline, reference
 from miniml import lock as lock_module
-from miniml.errors import BudgetError, DataError, LockError, MiniMLError
+from miniml.errors import AccuracyLossError, BudgetError, DataError, LockError, MiniMLError
+from miniml.evaluation import Metrics, check_gates
 from miniml.lock import LOCK_FILE, dump_lock, read_lock
 from miniml.pipeline import Prepared, make_lock, prepare
 
@@ -138,6 +140,29 @@ def test_a_missed_gate_keeps_the_old_lock_and_trains_once(
     monkeypatch.setattr(pipeline, "train", never)
     with pytest.raises(BudgetError):
         prepare(folder)
+
+
+def test_the_gate_of_accuracy_loss_is_an_error_of_its_own(folder: Path) -> None:
+    prepared = prepare(folder)
+    gates = dataclasses.replace(prepared.settings.gates, max_accuracy_loss=2.0)
+    settings = dataclasses.replace(prepared.settings, gates=gates)
+    check_gates(
+        Metrics(rows=50, float_accuracy=98.0, int8_accuracy=96.0, accuracy_loss=2.0), settings
+    )
+    worse = Metrics(rows=50, float_accuracy=98.0, int8_accuracy=95.9, accuracy_loss=2.1)
+    with pytest.raises(AccuracyLossError, match=r"costs 2.10 points.*allows 2: .*--advise"):
+        check_gates(worse, settings)
+
+
+def test_qat_trains_again_when_quantization_changes(folder: Path) -> None:
+    append(folder / "model.toml", "qat_epochs = 2\n")
+    first = prepare(folder)
+    assert first.trained
+    assert not prepare(folder).trained
+    append(folder / "model.toml", "[quantization]\nper_channel = false\n")
+    again = prepare(folder)
+    assert again.trained
+    assert again.model.model_id != first.model.model_id
 
 
 def test_frozen_names_what_differs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

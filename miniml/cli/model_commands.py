@@ -8,6 +8,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from miniml.calibration_report import report_ranges
 from miniml.cli.output import confusion, figures, figures_of, load, show, show_notes, summary, title
 from miniml.evaluation import Metrics, evaluate
 from miniml.pipeline import make_lock, prepare, progress_line
@@ -130,6 +131,14 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     lines = [f"{title(prepared.model)}, {metrics.rows} {arguments.rows} rows", *figures(metrics)]
     if metrics.confusion is not None:
         lines += confusion(metrics.confusion, prepared.model.labels)
-    content = summary(prepared) | {"part": arguments.rows, "metrics": metrics.to_dict()}
+    reports = report_ranges(
+        prepared.float_model, prepared.dataset, prepared.split, prepared.settings
+    )
+    lines += [report.line() for report in reports]
+    content = summary(prepared) | {
+        "part": arguments.rows,
+        "metrics": metrics.to_dict(),
+        "ranges": [report.to_dict() for report in reports],
+    }
     show(arguments, content, lines)
     return 0

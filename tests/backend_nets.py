@@ -37,10 +37,16 @@ class Net:
     outputs: list[NDArray[Any]]
 
 
-def float_net(mode: FloatMode, seed: tuple[int, ...], name: str, rows: int) -> Net:
+def float_net(
+    mode: FloatMode, seed: tuple[int, ...], name: str, rows: int, most_weights: int = 10**9
+) -> Net:
     """A net of a float mode, with infinities, NaN, subnormals and zeros among the inputs."""
-    number = int(np.random.default_rng(seed).integers(2**31))
-    quantized, trained = random_pair(number, name=name, per_channel=bool(number % 2))
+    rng = np.random.default_rng(seed)
+    macs = most_weights + 1
+    while macs > most_weights:
+        number = int(rng.integers(2**31))
+        quantized, trained = random_pair(number, name=name, per_channel=bool(number % 2))
+        macs = quantized.macs
     made = make_float_net(quantized, trained, mode)
     features = np.concatenate([edge_features(trained), random_features(trained, rows, number)])
     return Net(made, features[:rows], reference_float.run_layers(made, features[:rows]))

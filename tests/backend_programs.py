@@ -121,7 +121,7 @@ def make_net(
 ) -> Net:
     """A net that the backend can run."""
     if backend.mode:
-        return backend_nets.float_net(backend.mode, seed, name, rows)
+        return backend_nets.float_net(backend.mode, seed, name, rows, most_weights)
     return backend_nets.net(seed, name, rows, most_weights)
 
 

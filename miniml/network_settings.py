@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
+
 from miniml.adapters.c_text import check_name
 from miniml.errors import ModelNameError, SettingsError
 from miniml.setting_checks import MAX_WIDTH, NAME_PATTERN, RESERVED_PREFIX
@@ -87,7 +89,8 @@ class NetworkSettings:
         for key in self.options:
             if key not in SECTION_OF:
                 near = difflib.get_close_matches(key, SECTION_OF, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else ", ".join(sorted(SECTION_OF))
+                known = f"the parameters are {', '.join(sorted(SECTION_OF))}"
+                hint = f"did you mean {near[0]!r}?" if near else known
                 raise SettingsError(f"{self.name}: no parameter {key!r}: {hint}")
         self._parse("classification" if self.task == "auto" else self.task, 1)
 
@@ -139,20 +142,26 @@ def network_settings(
     Raises:
         SettingsError, ModelNameError: see NetworkSettings.
     """
-    widths = [n_hidden] if isinstance(n_hidden, int) else n_hidden
+    one = _plain(n_hidden)
+    widths = [one] if isinstance(one, int) else one
     if isinstance(widths, str) or not isinstance(widths, Sequence):
         raise SettingsError(
             f"n_hidden must be a whole number or a list of them, but is {n_hidden!r}"
         )
-    options = dict(parameters)
+    options = {key: _plain(value) for key, value in parameters.items()}
     return NetworkSettings(
-        n_inputs=n_inputs,
-        hidden=tuple(widths),
-        n_outputs=n_outputs,
+        n_inputs=_plain(n_inputs),
+        hidden=tuple(map(_plain, widths)),
+        n_outputs=_plain(n_outputs),
         name=options.pop("name", "model"),
         task=cast(Any, options.pop("task", "auto")),
         options=options,
     )
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as Python's; everything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def check_c_name(name: str) -> None:

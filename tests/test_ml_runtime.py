@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -91,6 +92,16 @@ def test_what_was_quantized_is_dropped_when_it_is_no_longer_true(xor: MiniNeural
     network.quantize().fit(XOR)
     assert not network.quantized
     assert xor.quantized  # the copy's life is its own
+
+
+def test_numpys_scalars_are_numbers() -> None:
+    two, four = np.int64(2), np.int32(4)
+    rate = np.float32(0.25)
+    network = MiniNeuralNetwork(two, four, np.uint8(1), learning_rate=rate)  # type: ignore[arg-type]
+    assert repr(network) == "<MiniNeuralNetwork model 2-4-1: not fitted>"
+    assert MiniNeuralNetwork(2, [four, two], 1).n_hidden == (4, 2)  # type: ignore[list-item]
+    again = pickle.loads(pickle.dumps(network.fit(XOR).quantize()))
+    assert again.quantized_model.model_id == network.quantized_model.model_id
 
 
 def test_editors_are_told_of_every_setting() -> None:
@@ -214,6 +225,8 @@ def test_labels_out_of_range(n_outputs: int, task: Any, label: float, words: str
     [
         ({"activation": "rleu"}, errors.UnknownActivationError, "did you mean 'relu'"),
         ({"output_activation": "step"}, errors.UnknownActivationError, "'step'"),
+        ({"colour": 3}, errors.SettingsError, "the parameters are activation, "),
+        ({"n_hidden": np.ones(2)}, errors.SettingsError, "n_hidden must be"),
         ({"epoch": 3}, errors.SettingsError, "did you mean 'epochs'"),
         ({"epochs": 0}, errors.SettingsError, "epochs must be a whole number from 1"),
         ({"scaling": "min"}, errors.SettingsError, "scaling must be one of 'minmax'"),

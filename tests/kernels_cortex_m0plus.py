@@ -49,7 +49,7 @@ def link(cases: Sequence[Case], folder: Path) -> Path:
         [
             *("arm-none-eabi-gcc", "-mcpu=cortex-m0plus", "-mthumb", "-nostdlib"),
             *("-Wl,-Ttext=0x10000000,-Tdata=0x20000000,-e,call_full", "-Wl,--build-id=none"),
-            *("-Wl,--fatal-warnings", *map(str, sources), "-o", str(elf)),
+            *("-Wa,--fatal-warnings", "-Wl,--fatal-warnings", *map(str, sources), "-o", str(elf)),
         ],
         check=True,
     )

@@ -14,6 +14,7 @@ REFILL = 2
 _NARROW_LOAD = 124
 _NARROW_SP = 1020
 _WIDE = 4095
+_NUMBERS = {**{f"r{number}": number for number in range(13)}, "lr": 14}
 _LOW = frozenset(f"r{number}" for number in range(8))
 
 
@@ -24,7 +25,7 @@ def is_low(register: str) -> bool:
 
 def by_number(register: str) -> int:
     """Sort key of a register list."""
-    return 14 if register == "lr" else int(register[1:])
+    return _NUMBERS[register]
 
 
 class Assembly:

@@ -11,7 +11,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from miniml.kernels.cortex_m4.assembly import REFILL, Assembly
+from miniml.kernels.cortex_m4.assembly import REFILL, Assembly, by_number
 from miniml.kernels.cortex_m4.columns import (
     LOOP_STEPS,
     STREAM,
@@ -214,7 +214,7 @@ class LayerWriter:
         taken = [register for own in sums for register in own]
         by_register = dict(zip(taken, starts, strict=True))
         packed, at = pack(one.groups, weights), np.array(order)
-        ordered = sorted(taken, key=lambda r: 14 if r == "lr" else int(r[1:]))
+        ordered = sorted(taken, key=by_number)
         name = f"rows {', '.join(map(str, rows))}"
         result.stream.extend(
             [

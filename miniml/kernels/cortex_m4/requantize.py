@@ -123,10 +123,11 @@ def _critical(m: int, n: int, least_output: int, least: int, greatest: int) -> _
     outputs = np.arange(least_output + 1, 128, dtype=np.int64)
     # The least z that gives at least this output; ties go away from zero.
     z = (outputs << n) - (1 << (n - 1)) + (outputs <= 0)
-    # z <= (acc*m + 2^30) >> 31  <=>  acc >= (z*2^31 - 2^30) / m, in Python's whole numbers.
-    steps = [-(-((int(one) << 31) - (1 << 30)) // m) for one in z]
-    inside = {a for step in steps for a in (step - 1, step) if least <= a <= greatest}
-    return np.array(sorted(inside | {least, greatest}), np.int64)
+    # z <= (acc*m + 2^30) >> 31  <=>  acc >= (z*2^31 - 2^30) / m; |z| < 2^31, so 63 bits do.
+    steps = -(((1 << 30) - (z << 31)) // m)
+    points = np.concatenate([steps - 1, steps])
+    inside = points[(points >= least) & (points <= greatest)]
+    return np.unique(np.append(inside, [least, greatest]))
 
 
 def _halfword_candidates(m: int, n: int) -> list[tuple[int, int]]:

@@ -199,10 +199,10 @@ class Machine:
         windows: Sequence[tuple[int, int]] = (),
         flash: FlashTiming | None = None,
     ) -> Machine:
-        """A machine with 1 MB of code at 0 and at 0x08000000 or 0x10000000, 1 MB of RAM."""
+        """1 MB of RAM; code at 0 and at 0x08000000 (M4, 1 MB) or 0x10000000 (M0+, 2 MB)."""
         code = 0x0800_0000 if core == "cortex-m4" else 0x1000_0000
         memories = [
-            Memory("flash", [code, 0], 1 << 20),
+            Memory("flash", [code, 0], 1 << 20 if core == "cortex-m4" else 1 << 21),
             Memory("RAM", [0x2000_0000], 1 << 20),
         ]
         machine = cls(core, memories, bus, windows, parameters, flash)

@@ -99,3 +99,15 @@ def test_the_best_practices_run_verbatim(site: Path, tmp_path: Path, number: int
     lines = "\n".join(line.removeprefix("   ") for line in snippets[number - 1].split("\n"))
     fitted = "model.fit(dataset)\n" if number == 2 else ""
     run(site, PRACTICES + fitted + lines, tmp_path)
+
+
+def test_the_notes_name_what_is_there() -> None:
+    notes = (ROOT / "docs" / "GUIDE_NOTES.md").read_text(encoding="utf-8")
+    table = notes[notes.index("## Promise by promise") : notes.index("## XOR over")]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) > 25
+    for row in rows:
+        # Behind the first name of a cell the others are shorter.
+        for name in re.findall(r"`([\w/]+\.py)`", row):
+            places = [ROOT / folder / name for folder in ("", "miniml", "tests")]
+            assert any(place.is_file() for place in places), name

@@ -173,7 +173,7 @@ def _run_host(
     sources = ["main.c", *map(str, sorted(KERNEL.glob("*.c")))]
     extra: list[str] = []
     if backend.library:
-        sources += map(str, cmsis_nn_library.host_objects(folder / "library"))
+        sources += map(str, cmsis_nn_library.host_objects())
         extra += cmsis_nn_library.host_flags()
     program = folder / "program"
     command = ["gcc", "-std=c99", *WARNINGS, *backend.flags, *extra, f"-I{folder}", f"-I{KERNEL}"]

@@ -5,9 +5,13 @@ miniml/bench/cmsis_nn.py finds it; nothing of it is copied into the repository.
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from host_program import KERNEL
@@ -19,12 +23,14 @@ from miniml.cost.benchmark import TARGETS
 HOST = ("-D__GNUC_PYTHON__", "-D__RESTRICT=__restrict")
 
 
-def host_objects(folder: Path, flags: Sequence[str] = ("-O2",)) -> list[Path]:
-    """The library for this machine: the same sources, their portable C path."""
-    folder.mkdir(parents=True, exist_ok=True)
+@cache
+def host_objects(flags: tuple[str, ...] = ("-O2",)) -> tuple[Path, ...]:
+    """The library for this machine, compiled once a process: the same sources, their portable C."""
+    folder = Path(tempfile.mkdtemp(prefix="cmsis-nn-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = ["gcc", "-std=gnu11", "-w", *HOST, f"-I{includes()[0]}", *flags, "-c"]
     subprocess.run([*command, *map(str, sources())], check=True, cwd=folder)
-    return sorted(folder.glob("*.o"))
+    return tuple(sorted(folder.glob("*.o")))
 
 
 def host_flags() -> tuple[str, ...]:

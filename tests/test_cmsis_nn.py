@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import cmsis_nn_library
@@ -26,22 +25,27 @@ from test_generated_header import PREDICT, TWO_MODELS, named, rows
 from miniml import reference
 from miniml.adapters.cmsis_nn import self_test
 from miniml.adapters.cmsis_nn.adapter import CMSISAdapter, generate
-from miniml.bench.cmsis_nn import includes, version_flags
+from miniml.bench.cmsis_nn import SOURCES, includes, version_flags
 from miniml.cost import benchmark_arm, benchmark_avr
 from miniml.cost.benchmark import TARGETS
 from miniml.errors import MiniMLError, NotQuantizedError
 from miniml.fixed_point import requantize
 from miniml.model import QuantizedModel
+from pio_extra.miniml_hook import cmsis_nn
 
 SANITIZED = Backend("cmsis_nn, sanitized", generate, flags=("-O1", *SANITIZERS))
 SINGLE_ROUNDING = "-DCMSIS_NN_USE_SINGLE_ROUNDING"
 
 
-# The float modes on the cores are test_mode_cores.py's.
-ON_CORES = [backend for backend in ARM_BACKENDS if not backend.mode]
+# Other modes on the cores, and the float modes, have tests of their own.
+SAMPLED = [
+    *(backend for backend in HOST_BACKENDS if not backend.mode and "half" not in backend.name),
+    *(backend for backend in ARM_BACKENDS if backend.library),
+    SANITIZED,
+]
 
 
-@pytest.mark.parametrize("backend", [*HOST_BACKENDS, SANITIZED, *ON_CORES], ids=lambda b: b.name)
+@pytest.mark.parametrize("backend", SAMPLED, ids=lambda b: b.name)
 def test_sample_of_the_campaign(tmp_path: Path, backend: Backend) -> None:
     nets = [make_net(backend, (7, index), f"m{index}", 34, 3000) for index in range(5)]
     for one, found in zip(nets, run(backend, nets, tmp_path), strict=True):
@@ -176,9 +180,9 @@ WRAPPED = "int __wrap_{0}(void);\nint __wrap_{0}(void) {{ return {1}; }}\n"
 
 
 def status_of(
-    folder: Path, model: QuantizedModel, library: Sequence[str] = ("-O2",), wrapped: str = ""
+    folder: Path, model: QuantizedModel, library: tuple[str, ...] = ("-O2",), wrapped: str = ""
 ) -> str:
-    objects = cmsis_nn_library.host_objects(folder / "library", library)
+    objects = cmsis_nn_library.host_objects(library)
     names = [line.split("(")[0].removeprefix("int __wrap_") for line in wrapped.splitlines()[::2]]
     flags = ("-O1", *cmsis_nn_library.host_flags(), *(f"-Wl,--wrap={name}" for name in names))
     main, headers = STATUS + wrapped, {"first_model.h": generate(model, "nothing")}
@@ -286,6 +290,10 @@ def test_room_for_what_arm_convolve_s8_asks_for(columns: int) -> None:
     text = generate(named("first", 1, widths=(columns, 3)), "nothing")
     most = max(columns, self_test.make(per_row=True).inputs.size)
     assert f"#define FIRST_BUFFER_BYTES {2 * 2 * (-(-most // 4) * 4)}\n" in text
+
+
+def test_the_hook_picks_what_benchmarks_and_tests_compile() -> None:
+    assert {Path(name).name for name in SOURCES} == cmsis_nn.FILES
 
 
 def test_adapter_writes_the_file_and_returns_its_text(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from miniml.kernels.cortex_m0plus.bounds import LayerBounds
 from miniml.kernels.cortex_m0plus.cycles import RowPaths
 from miniml.kernels.cortex_m0plus.exact import exact_call
 from miniml.kernels.cortex_m0plus.inputs import Frame
+from miniml.kernels.cortex_m0plus.outputs import Outputs
 from miniml.kernels.cortex_m0plus.packed_sums import Packing, Place, plan_packing, write_packing
 from miniml.kernels.cortex_m0plus.requantize import row_thresholds
-from miniml.kernels.cortex_m0plus.row_code import Outputs
 from miniml.kernels.cortex_m0plus.row_method import PackedRow, packed_row
 from miniml.kernels.cortex_m0plus.swar import SwarRoutines
 from miniml.kernels.cortex_m0plus.swar_rows import SwarRow, swar_row, write_swar

@@ -11,9 +11,10 @@ from miniml.kernels.cortex_m0plus.cycles import RowPaths
 from miniml.kernels.cortex_m0plus.emit import Code
 from miniml.kernels.cortex_m0plus.exact import ExactCycles, exact_row_constants
 from miniml.kernels.cortex_m0plus.inputs import FIRST_FREE_SLOT
+from miniml.kernels.cortex_m0plus.outputs import Outputs
 from miniml.kernels.cortex_m0plus.packing import WORD_BITS, Field, Word, best_layout, rows_in
 from miniml.kernels.cortex_m0plus.rests import REST_CYCLES
-from miniml.kernels.cortex_m0plus.row_code import Outputs, RowCode
+from miniml.kernels.cortex_m0plus.row_code import RowCode
 from miniml.kernels.cortex_m0plus.row_method import Keeping, PackedRow, narrowed
 from miniml.kernels.cortex_m0plus.sums import SUMS, SumRoutines, column_words, packed_words
 from miniml.model import DenseLayer

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from miniml.kernels.cortex_m0plus.bounds import LayerBounds
 from miniml.kernels.cortex_m0plus.cycles import RowPaths
 from miniml.kernels.cortex_m0plus.inputs import Frame
+from miniml.kernels.cortex_m0plus.outputs import Outputs
 from miniml.kernels.cortex_m0plus.packed_sums import Place
 from miniml.kernels.cortex_m0plus.rests import REST_BYTES, Rest, add_rests
-from miniml.kernels.cortex_m0plus.row_code import Outputs, RowCode
+from miniml.kernels.cortex_m0plus.row_code import RowCode
 from miniml.kernels.cortex_m0plus.row_method import PackedRow
 from miniml.kernels.cortex_m0plus.sums import SUMS
 from miniml.kernels.cortex_m0plus.swar import (

@@ -12,20 +12,23 @@ sys.path.insert(0, str(REPOSITORY))  # it also runs as a script
 
 from miniml.adapters import firmware  # noqa: E402
 from miniml.adapters.export import export  # noqa: E402
-from miniml.boards import MODES, load_boards  # noqa: E402
+from miniml.boards import MODES, in_mode, load_boards  # noqa: E402
 from miniml.float_model import FloatLayer, FloatModel  # noqa: E402
 from miniml.model import DenseLayer, InputQuantizer, QuantizedModel  # noqa: E402
 from miniml.scaling import Scaler  # noqa: E402
 
 FOLDER = Path(__file__).with_name("golden")
 HEADERS = {f"tiny_{mode}.h": mode for mode in MODES}
-NAMES = ("miniml_firmware.h", *HEADERS)
+FIRMWARE = {"miniml_firmware.h": "int8"}
+FIRMWARE |= {f"miniml_firmware_{mode}.h": mode for mode in ("native", "float32")}
+NAMES = (*FIRMWARE, *HEADERS)
 
 
 def text(name: str) -> str:
     """What the generators make of a small model, by the name of its file."""
-    if name == "miniml_firmware.h":
-        return firmware.generate(tiny_model(), load_boards(REPOSITORY)["uno"])
+    if name in FIRMWARE:
+        board = in_mode(load_boards(REPOSITORY)["uno"], FIRMWARE[name])
+        return firmware.generate(tiny_model(), board)
     return export(tiny_model(), tiny_float_model(), HEADERS[name], "tiny.csv")
 
 

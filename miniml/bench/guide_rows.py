@@ -91,12 +91,15 @@ def bench_guide(
         baseline: GuideRow | None = None
         for contestant in contestants(board.core):
             say(f"{board.name} {contestant.mode} {contestant.quantization}")
-            row = _bench(prepared, contestant, board, rows)
+            row = bench_one(prepared, contestant, board, rows)
             baseline = baseline or row
-            yield _compared(row, baseline)
+            yield compared(row, baseline)
 
 
-def _bench(prepared: Prepared, contestant: GuideContestant, board: Board, count: int) -> GuideRow:
+def bench_one(
+    prepared: Prepared, contestant: GuideContestant, board: Board, count: int
+) -> GuideRow:
+    """One way on one board, not compared yet; a row where it can't run says why."""
     name = prepared.model.name
     row = GuideRow(model=name, board=board.name, **dataclasses.asdict(contestant))
     try:
@@ -144,7 +147,7 @@ def _exact(found: ModeMeasurement, net: DeviceModel, inputs: Values) -> bool:
     return all(not differing(a.ravel(), b.ravel()).size for a, b in layers)
 
 
-def _compared(row: GuideRow, base: GuideRow) -> GuideRow:
+def compared(row: GuideRow, base: GuideRow) -> GuideRow:
     """The row with what it is against float32, and which promises that meets."""
     if row.cycles is None or base.cycles is None:
         return row

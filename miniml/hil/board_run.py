@@ -89,6 +89,8 @@ class BoardRun:
         build = result.build = load_build(self.options.project, self.board.name)
         prepared = self.prepared[str(build.model_dir)]
         subject = subject_of(prepared, self.board, build, self.options.samples)
+        if build.mode != "int8":
+            result.notes.append(f"mode {build.mode}, model {subject.model.model_id[:16]}")
         place = self.place = find_place(self.board, self.boards, build, self.options, log)
         result.simulated = place.simulated
         if place.note:

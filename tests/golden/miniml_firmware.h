@@ -4,7 +4,7 @@
 
 #include "tiny_model.h"
 
-/* MINIML_MODEL(run_int8) is tiny_run_int8, MINIML_MODEL_CONSTANT(N_INPUTS) is TINY_N_INPUTS. */
+/* MINIML_MODEL(predict) is tiny_predict, MINIML_MODEL_CONSTANT(N_INPUTS) is TINY_N_INPUTS. */
 #define MINIML_MODEL(symbol) tiny_##symbol
 #define MINIML_MODEL_CONSTANT(symbol) TINY_##symbol
 /* An input or output, what a raw feature becomes as input, and inputs to outputs. */

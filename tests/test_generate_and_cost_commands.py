@@ -199,7 +199,7 @@ def test_explanations_and_a_budget_that_cannot_be_met(
 def test_cost_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "cost", folder, "--board", "uno")
     assert code == 0
-    assert "two 2-4-2, 16 MACs, int8" in out
+    assert "two 2-4-2, 16 MACs" in out
     assert "uno: Arduino Uno (ATmega328P)" in out
     assert "of 32,256 B with the kernel" in out
     assert "of 2,048 B" in out

@@ -62,7 +62,7 @@ def run_cost(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(content, indent=1))
         return 0
-    print(f"{model.name} {'-'.join(map(str, model.widths))}, {model.macs:,} MACs, int8")
+    print(f"{model.name} {'-'.join(map(str, model.widths))}, {model.macs:,} MACs")
     for board, toolchain, cost, others in entries:
         print()
         print("\n".join([*_lines(board, toolchain, cost), *_level_lines(others)]))
@@ -84,6 +84,8 @@ def levels(
 def _toolchains(wanted: str | None, board: Board) -> Sequence[str | None]:
     if wanted:
         return [wanted]
+    if board.mode != "int8":
+        return [None]
     known = [toolchain for core, toolchain in load_calibrations().records if core == board.core]
     return sorted(known) or [None]
 
@@ -122,7 +124,7 @@ def _level_lines(others: dict[str, Cost]) -> Iterator[str]:
 
 
 def _lines(board: Board, toolchain: str | None, cost: Cost) -> list[str]:
-    lines = [f"{board.name}: {board.title}"]
+    lines = [f"{board.name}: {board.title}, mode {board.mode}"]
     for number, layer in enumerate(cost.layers, start=1):
         cycles = "cycles not foretold"
         if layer.cycles is not None:
@@ -131,11 +133,17 @@ def _lines(board: Board, toolchain: str | None, cost: Cost) -> list[str]:
             f"  {number}  {layer.name:<20} {layer.macs:>8,} MACs"
             f" {layer.flash:>8,} B flash  {cycles}"
         )
+    code = "with the kernel" if board.mode == "int8" else "without code"
     lines.append(
-        f"  flash {cost.flash:,} of {board.flash_bytes:,} B with the kernel, "
+        f"  flash {cost.flash:,} of {board.flash_bytes:,} B {code}, "
         f"SRAM {cost.sram:,} of {board.sram_bytes:,} B"
         + ("" if cost.stack is None else f", stack {cost.stack:,} B")
     )
+    if board.mode != "int8":
+        return [
+            *lines,
+            f"  cycles not foretold: mode {board.mode} is measured only (docs/MODES.md)",
+        ]
     if cost.cycles is None:
         return [*lines, f"  cycles not foretold: {toolchain or 'no toolchain'} is not calibrated"]
     time = 1e3 * cost.cycles / board.clock_hz

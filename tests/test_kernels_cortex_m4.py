@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from campaign_kernels_cortex_m4 import BATCH, run_batch
+from campaign_kernels_cortex_m4 import BATCH, case, run_batch
 from cortex_m4_nets import check, link, machine_with, named, random_inputs, random_net
 from elftools.elf.elffile import ELFFile
 
@@ -50,15 +50,15 @@ def test_random_nets_with_all_sorts_of_options() -> None:
 @pytest.mark.parametrize("choice", OPTIONS)
 @pytest.mark.parametrize("net", ["N3", "N3s"])
 def test_bytes_cycles_and_sizes(tmp_path: Path, net: str, choice: str) -> None:
-    case = benchmark_net(net.rstrip("s"), 1, signed=net.endswith("s"), rows=6)
-    program = plan(case.model, OPTIONS[choice])
+    one = benchmark_net(net.rstrip("s"), 1, signed=net.endswith("s"), rows=6)
+    program = plan(one.model, OPTIONS[choice])
     elf = link([program], tmp_path)
     machine = machine_with(elf)
     try:
-        assert check(machine, case.model, program, case.inputs) == 0
+        assert check(machine, one.model, program, one.inputs) == 0
         assert (
             check(
-                machine, case.model, program, random_inputs(np.random.default_rng(1), case.model, 6)
+                machine, one.model, program, random_inputs(np.random.default_rng(1), one.model, 6)
             )
             == 0
         )
@@ -68,9 +68,17 @@ def test_bytes_cycles_and_sizes(tmp_path: Path, net: str, choice: str) -> None:
     loaded = found.get(".text", 0) + found.get(".rodata", 0) + found.get(".data", 0)
     assert program.flash == loaded
     in_ram = found.get(".data", 0) + found[".bss"]
-    assert abs(program.sram - in_ram) <= 3
+    assert program.sram == in_ram
     layers = sum(layer.flash for layer in program.layers)
     assert layers <= program.flash <= layers + 700
+
+
+def test_sizes_are_the_linker_s_for_any_net(tmp_path: Path) -> None:
+    for seed in range(50_000, 50_006):
+        program = case(seed)[1]
+        found = sections(link([program], tmp_path))
+        loaded = found.get(".text", 0) + found.get(".rodata", 0) + found.get(".data", 0)
+        assert (program.flash, program.sram) == (loaded, found.get(".data", 0) + found[".bss"])
 
 
 # Worst of five seeds, cycles a MAC at 0 wait states (docs/KERNELS_CORTEX_M4.md).

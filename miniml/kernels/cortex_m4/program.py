@@ -64,7 +64,7 @@ class Program:
         """Bytes of code; the assembler fills up the last word."""
         parts = [self.entry, self.ending, *self.exits, *(one.code for one in self.layers)]
         parts += [part for one in self.layers for part in one.subroutines]
-        return -(-sum(part.size for part in parts) // 4) * 4
+        return _words(sum(part.size for part in parts))
 
     @property
     def constants_size(self) -> int:
@@ -81,8 +81,8 @@ class Program:
 
     @property
     def buffers(self) -> int:
-        """Bytes of input and output."""
-        return -(-self.model.n_inputs // 4) * 4 + max(self.model.widths[1:])
+        """Bytes of input and output, each filled up to words."""
+        return _words(self.model.n_inputs) + _words(max(self.model.widths[1:]))
 
     @property
     def stack(self) -> int:
@@ -98,8 +98,12 @@ def _in_order(rows: Sequence[int]) -> bool:
     return list(rows) == list(range(len(rows)))
 
 
+def _words(size: int) -> int:
+    return -(-size // 4) * 4
+
+
 def _order_bytes(rows: Sequence[int]) -> int:
-    return 0 if _in_order(rows) else len(rows) * (1 if len(rows) <= 256 else 2)
+    return 0 if _in_order(rows) else _words(len(rows) * (1 if len(rows) <= 256 else 2))
 
 
 def build(
@@ -168,19 +172,19 @@ def text_of(program: Program, header: Sequence[str], placement: Placement) -> st
     lines += [text for one in program.layers for part in one.subroutines for text in part.lines]
     lines += [f".size {run}, . - {run}", ""]
     words = [line for n, one in enumerate(program.layers, 1) for line in _stream_lines(n, one)]
-    lines += _object(name, "stream", placement, 4, words)
+    lines += _object(name, "stream", placement, words)
     for number, (layer, one) in enumerate(zip(model.layers, program.layers, strict=True), start=1):
         if layer.table is not None:
             # -128 stands for -127: the saturation that comes before ends there.
             table = [int(layer.table[1]), *layer.table[1:].tolist()]
-            lines += _object(name, f"table_{number}", placement, 1, _numbers(".byte", table))
+            lines += _object(name, f"table_{number}", placement, _numbers(".byte", table))
         if number < len(program.layers) and not _in_order(one.rows):
             directive = ".byte" if len(one.rows) <= 256 else ".hword"
             content = _numbers(directive, one.rows)
-            lines += _object(name, f"order_{number}", placement, 2, content)
+            lines += _object(name, f"order_{number}", placement, content)
     buffer, output = f"{name}_input_buffer", _symbol(name, "output")
-    lines += [f".global {buffer}", *_space(buffer, model.n_inputs, 4)]
-    lines += _space(output, max(model.widths[1:]), 1)
+    lines += [f".global {buffer}", *_space(buffer, model.n_inputs)]
+    lines += _space(output, max(model.widths[1:]))
     return "\n".join(lines) + "\n"
 
 
@@ -200,29 +204,30 @@ def _numbers(directive: str, values: Sequence[int]) -> list[str]:
     ]
 
 
-def _object(
-    name: str, what: str, placement: Placement, align: int, content: Sequence[str]
-) -> list[str]:
+def _object(name: str, what: str, placement: Placement, content: Sequence[str]) -> list[str]:
+    """Constants, aligned and filled up to words: the size is the linker's."""
     symbol = _symbol(name, what)
     section = f'.data.{symbol},"aw"' if placement == "sram" else f'.rodata.{symbol},"a"'
     return [
         f".section {section},%progbits",
-        f".balign {align}",
+        ".balign 4",
         f".type {symbol}, %object",
         f"{symbol}:",
         *content,
         f".size {symbol}, . - {symbol}",
+        ".balign 4",
         "",
     ]
 
 
-def _space(symbol: str, size: int, align: int) -> list[str]:
+def _space(symbol: str, size: int) -> list[str]:
     return [
         f'.section .bss.{symbol},"aw",%nobits',
-        f".balign {align}",
+        ".balign 4",
         f".type {symbol}, %object",
         f"{symbol}:",
         f"  .space {size}",
         f".size {symbol}, {size}",
+        ".balign 4",
         "",
     ]

@@ -101,6 +101,15 @@ def test_the_best_practices_run_verbatim(site: Path, tmp_path: Path, number: int
     run(site, PRACTICES + fitted + lines, tmp_path)
 
 
+def test_the_page_of_the_api_runs(site: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "PYTHON_API.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert len(blocks) == 1
+    script = blocks[0] + "\nprint(network.predict_quantized([row[:2] for row in rows]))\n"
+    assert run(site, script, tmp_path) == "[0 1 1 0]\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_notes_name_what_is_there() -> None:
     notes = (ROOT / "docs" / "GUIDE_NOTES.md").read_text(encoding="utf-8")
     table = notes[notes.index("## Promise by promise") : notes.index("## XOR over")]

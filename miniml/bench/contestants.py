@@ -42,6 +42,7 @@ class Contestant:
         make: its code.
         flash_cap: bytes of flash it was held to; None: none but the chip's.
         nets: those it takes part with; empty: all.
+        shipped: counts the wait states and caches of the chip's flash, warm; else ideal memory.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Contestant:
     make: Maker
     flash_cap: int | None = None
     nets: tuple[str, ...] = ()
+    shipped: bool = False
 
     def runs(self, net: str, core: str) -> bool:
         """Whether it takes part there."""
@@ -70,6 +72,7 @@ def _compiled(code: Callable[[QuantizedModel], ModelCode]) -> Maker:
 
 
 _OURS = tuple(core for core in (*AVR, *ARM) if core in PLANNERS)
+_ARM_OURS = tuple(core for core in ARM if core in PLANNERS)
 
 
 CONTESTANTS: tuple[Contestant, ...] = (
@@ -82,6 +85,10 @@ CONTESTANTS: tuple[Contestant, ...] = (
         nets=("N5", "N5s"),
     ),
     Contestant("miniml smallest", _OURS, _generated(KernelOptions(optimize="flash"))),
+    Contestant("miniml in flash", _ARM_OURS, _generated(KernelOptions()), shipped=True),
+    Contestant(
+        "miniml in SRAM", _ARM_OURS, _generated(KernelOptions(placement="sram")), shipped=True
+    ),
     Contestant("miniml portable C", (*AVR, *ARM), _compiled(portable_code)),
     Contestant("plain C int8", (*AVR, *ARM), _compiled(plain.plain_int8)),
     Contestant("plain C float32", (*AVR, *ARM), _compiled(plain.plain_float32)),

@@ -7,9 +7,12 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from miniml.atomic_file import write_atomically
+
+if TYPE_CHECKING:
+    from miniml.kernels.benchmark_nets import BenchmarkNet
 
 Subparsers = Any  # argparse has no public name for what add_subparsers returns
 
@@ -25,8 +28,16 @@ def register(subparsers: Subparsers) -> None:
         "board (0 wait states), compares every byte with the reference, and prints cycles a MAC. "
         "Peers that aren't installed are named and left out.",
     )
-    kernels.add_argument("--net", action="append", help="N3, N3s, N5, N5s, N6 (default: all)")
+    kernels.add_argument(
+        "--net", action="append", help="N3, N3s, N5, N5s, N6 (default: all, none with --model)"
+    )
     kernels.add_argument("--board", action="append", help="uno, stm32f4, pico (default: all)")
+    kernels.add_argument(
+        "--model",
+        action="append",
+        type=Path,
+        help="a trained model: a folder, or its name below firmware/models; may be repeated",
+    )
     kernels.add_argument("--seeds", type=int, default=5, help="nets of each kind (default: 5)")
     kernels.add_argument("--json", action="store_true", help="print a JSON list on stdout")
     kernels.add_argument("--out", type=Path, help="write the JSON list to a file as well")
@@ -83,23 +94,36 @@ def _say(line: str) -> None:
 
 def run_kernels(arguments: argparse.Namespace) -> int:
     """`miniml bench kernels`."""
-    from miniml.bench.kernel_rows import BOARDS, NETS, bench_kernels
+    from miniml.bench.kernel_rows import BOARDS, NETS, bench_kernels, random_nets
     from miniml.bench.kernel_table import table
 
     def say(line: str) -> None:
         if sys.stderr.isatty():
             print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
-    nets = _checked(arguments.net, NETS, "net")
     boards = _checked(arguments.board, tuple(BOARDS), "board")
     seeds = range(1, arguments.seeds + 1)
-    rows = list(bench_kernels(nets, seeds, boards, say))
+    models = arguments.model or []
+    names = _checked(arguments.net, NETS, "net") if arguments.net or not models else ()
+    nets = {name: random_nets(name, seeds) for name in names}
+    nets.update(_trained(folder) for folder in models)
+    rows = list(bench_kernels(nets, boards, say))
     say("")
     text = json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n"
     if arguments.out:
         write_atomically(arguments.out, text.encode())
     print(text if arguments.json else table(rows))
     return 1 if any(row.exact is False and row.kernel.startswith("miniml") for row in rows) else 0
+
+
+def _trained(folder: Path) -> tuple[str, list[BenchmarkNet]]:
+    from miniml.bench.kernel_rows import trained_net
+    from miniml.pipeline import prepare
+
+    if not folder.exists():
+        folder = Path("firmware") / "models" / folder
+    prepared = prepare(folder, train="frozen")
+    return prepared.model.name, trained_net(prepared.model, prepared.test_vectors().inputs)
 
 
 def _checked(given: list[str] | None, known: tuple[str, ...], what: str) -> tuple[str, ...]:

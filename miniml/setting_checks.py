@@ -118,3 +118,14 @@ def identifier(value: Any) -> str:
     if value.startswith(RESERVED_PREFIX):
         raise ValueError(f"must not begin with {RESERVED_PREFIX!r}, the library's own prefix")
     return value
+
+
+def by_board(check: Check) -> Check:
+    """One value for all boards, or a table of them by board: a tuple of pairs, sorted."""
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return check(value)
+        return tuple(sorted((name, check(found)) for name, found in value.items()))
+
+    return read

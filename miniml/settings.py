@@ -103,10 +103,18 @@ class CodeSettings:
     optimize: Literal["cycles", "balanced", "flash"] = _setting(
         "balanced", checks.choice("cycles", "balanced", "flash")
     )
-    flash_bytes: int | None = _setting(None, checks.integer(1, 2**24))
+    flash_bytes: int | tuple[tuple[str, int], ...] | None = _setting(
+        None, checks.by_board(checks.integer(1, 2**24))
+    )
     placement: Literal["auto", "flash", "sram"] = _setting(
         "auto", checks.choice("auto", "flash", "sram")
     )
+
+    def flash_bytes_of(self, board: str) -> int | None:
+        """What flash_bytes says of a board; None: nothing."""
+        if isinstance(self.flash_bytes, tuple):
+            return dict(self.flash_bytes).get(board)
+        return self.flash_bytes
 
 
 @dataclass(frozen=True)

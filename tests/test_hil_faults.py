@@ -38,6 +38,10 @@ def test_a_healthy_board_passes(bench: Bench) -> None:
     result = bench.start(bench.options())
     assert (result.verdict, result.exit_code, result.simulated) == ("PASS", 0, True)
     assert result.stack is not None
+    # Sketch, link and model 64-32-16-10 leave half of the Uno to the application.
+    assert result.build is not None
+    assert result.build.flash < 16 * 1024
+    assert result.build.sram < 1.2 * 1024
     assert result.stack.used == result.simulator_stack
     assert processes_in(bench.workspace) == []
 

@@ -44,7 +44,7 @@ def kernels_for(model: QuantizedModel, board: Board, code: CodeSettings) -> Kern
     try:
         return _placed(model, board, code, flash_limit(board, code))
     except BudgetError:
-        if code.flash_bytes is not None:
+        if code.flash_bytes_of(board.name) is not None:
             raise
     try:
         everything = dataclasses.replace(code, optimize="flash")
@@ -55,8 +55,9 @@ def kernels_for(model: QuantizedModel, board: Board, code: CodeSettings) -> Kern
 
 def flash_limit(board: Board, code: CodeSettings) -> int:
     """Bytes of flash that kernels may take: half of what is left for balanced, else all of it."""
-    if code.flash_bytes is not None:
-        return code.flash_bytes
+    given = code.flash_bytes_of(board.name)
+    if given is not None:
+        return given
     left = max(board.flash_bytes - FIRMWARE_FLASH[board.core], 0)
     return left // 2 if code.optimize == "balanced" else left
 

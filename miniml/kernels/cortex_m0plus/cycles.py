@@ -51,9 +51,11 @@ class LayerCycles:
 
     def worst(self, bounds: LayerBounds) -> int:
         """No input takes more."""
-        return self.constant + sum(
+        rows = [
             path.worst(int(bounds.low[path.row]), int(bounds.high[path.row])) for path in self.paths
-        )
+        ]
+        # Costs may have come from numpy, whose integers are no JSON.
+        return int(self.constant + sum(rows))
 
 
 @dataclass(frozen=True, eq=False)

@@ -197,5 +197,5 @@ def _finish(writer: Writer, call: int) -> KernelProgram:
             replace(one, worst_cycles=most) for one, most in zip(writer.plans, worst, strict=True)
         ),
         cycles=cycles,
-        worst_cycles=call + sum(worst),
+        worst_cycles=int(call + sum(worst)),
     )

@@ -25,10 +25,10 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu")
 COMPILERS = {
     "gcc": ("gcc", "-std=c99", *WARNINGS),
     "g++": ("g++", "-std=c++11", *WARNINGS),
-    **{
-        core: (target.prefix + "gcc", *target.machine, "-std=c99", "-Wall", "-Wextra", "-Werror")
-        for core, target in TARGETS.items()
-    },
+    "avr": (
+        *("avr-gcc", *TARGETS["avr"].machine),
+        *("-std=c99", "-Wall", "-Wextra", "-Werror"),
+    ),
 }
 
 

@@ -18,12 +18,13 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 from cortex_m4_nets import check, link, random_inputs, random_net  # noqa: E402
 
 from miniml.kernels.cortex_m4 import METHODS, plan  # noqa: E402
-from miniml.kernels.program import KernelOptions, KernelProgram  # noqa: E402
+from miniml.kernels.program import KernelOptions, KernelProgram, Placement  # noqa: E402
 from miniml.model import QuantizedModel  # noqa: E402
 from miniml.sim.arm.machine import Machine  # noqa: E402
 
 BATCH = 25
 ROWS = 8
+PLACEMENTS: tuple[Placement, ...] = ("flash", "flash", "flash", "code", "sram")
 
 
 def case(seed: int) -> tuple[QuantizedModel, KernelProgram, np.random.Generator]:
@@ -35,7 +36,7 @@ def case(seed: int) -> tuple[QuantizedModel, KernelProgram, np.random.Generator]
     chosen = tuple(method for method in METHODS if rng.random() < 0.75)
     options = KernelOptions(
         optimize="flash" if rng.random() < 0.3 else "cycles",
-        placement="sram" if rng.random() < 0.2 else "flash",
+        placement=PLACEMENTS[int(rng.integers(len(PLACEMENTS)))],
         methods=chosen if rng.random() < 0.4 else None,
     )
     program = plan(model, options)

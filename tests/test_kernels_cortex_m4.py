@@ -23,6 +23,7 @@ OPTIONS = {
     "fastest": KernelOptions(),
     "smallest": KernelOptions(optimize="flash"),
     "SRAM": KernelOptions(placement="sram"),
+    "code in SRAM": KernelOptions(placement="code"),
     "exact": KernelOptions(methods=()),
     "pairs": KernelOptions(methods=("pair", "high word")),
 }
@@ -227,8 +228,35 @@ def test_a_flash_limit_is_kept_and_costs_cycles() -> None:
         assert program.flash <= limit
         assert program.worst_cycles >= last.worst_cycles
         last = program
-    with pytest.raises(BudgetError, match=f"{smallest.flash} bytes.*1000 are allowed"):
+    with pytest.raises(
+        BudgetError, match=f"take {smallest.flash} bytes.* 1000 bytes of code and const"
+    ):
         plan(model, KernelOptions(flash_bytes=1000))
+
+
+def test_a_limit_of_sram_is_kept_where_code_runs_from_it(tmp_path: Path) -> None:
+    model = benchmark_net("N4", 1, rows=1).model
+    fastest = plan(model, KernelOptions())
+    held = {}
+    for placement, limit in (("code", 5000), ("sram", 9000)):
+        options = KernelOptions(placement=placement, sram_bytes=limit)  # type: ignore[arg-type]
+        held[placement] = plan(model, options)
+        assert 0.8 * limit < held[placement].sram <= limit
+        assert held[placement].worst_cycles > fastest.worst_cycles
+    inputs = random_inputs(np.random.default_rng(8), model, 6)
+    for placement, program in held.items():
+        elf = link([program], tmp_path)
+        found = sections(elf)
+        assert program.sram == found[".data"] + found[".bss"]
+        assert (".rodata" in found) == (placement == "code")
+        assert ".text" not in found
+        machine = machine_with(elf)
+        try:
+            assert check(machine, model, program, inputs) == 0
+        finally:
+            machine.close()
+    with pytest.raises(BudgetError, match=r"of them code; 404 bytes of code are allowed"):
+        plan(model, KernelOptions(placement="code", sram_bytes=500))
 
 
 def test_the_same_model_gives_the_same_text() -> None:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from miniml.model import Int8Array, QuantizedModel
 
 Int64Array = NDArray[np.int64]
-Placement = Literal["flash", "sram"]
+Placement = Literal["flash", "code", "sram"]
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,18 @@ class KernelOptions:
     Attributes:
         flash_bytes: most bytes of flash for code and constants; None: no limit.
         optimize: "cycles": the fastest within flash_bytes; "flash": the smallest.
-        placement: where code and weights lie while they run; "sram" is for ARM only.
+        placement: where code and weights lie while they run: both in flash or (ARM only) in
+            SRAM, or code in SRAM and constants in flash (Cortex-M4 only).
         methods: names of methods that may be used besides the exact portable one; None: all.
+        sram_bytes: most bytes of SRAM for buffers and what the placement puts there; None: no
+            limit. Cortex-M4 only.
     """
 
     flash_bytes: int | None = None
     optimize: Literal["cycles", "flash"] = "cycles"
     placement: Placement = "flash"
     methods: tuple[str, ...] | None = None
+    sram_bytes: int | None = None
 
 
 @dataclass(frozen=True)

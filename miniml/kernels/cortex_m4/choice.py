@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from miniml.errors import BudgetError
 from miniml.kernels.cortex_m4.frame import Frame
@@ -19,10 +20,35 @@ SINGLE: Packing = "single"
 
 @dataclass(frozen=True)
 class Cost:
-    """Bytes of flash and cycles of one layer."""
+    """Bytes of flash, those of code among them, and cycles; of a layer or a program."""
 
     flash: int
+    code: int
     cycles: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Most bytes of code and constants, and of code alone; None: no limit."""
+
+    flash: int | None
+    code: int | None
+
+    @staticmethod
+    def of(options: KernelOptions, buffers: int) -> Limits:
+        """What the options leave where the placement puts things."""
+        if options.sram_bytes is None or options.placement == "flash":
+            return Limits(options.flash_bytes, None)
+        room = options.sram_bytes - buffers
+        if options.placement == "code":
+            return Limits(options.flash_bytes, room)
+        return Limits(room if options.flash_bytes is None else min(room, options.flash_bytes), None)
+
+    def broken(self, cost: Cost) -> Literal["flash", "code"] | None:
+        """The first limit that a program breaks."""
+        if self.flash is not None and cost.flash > self.flash:
+            return "flash"
+        return "code" if self.code is not None and cost.code > self.code else None
 
 
 @dataclass(eq=False)
@@ -47,41 +73,52 @@ class Chooser:
             BudgetError: not even the smallest fits.
         """
         forms = self._forms()
-        layers = range(len(self.model.layers))
-        if options.optimize == "flash":
-            chosen = self._smallest(forms)
+        small = options.optimize == "flash"
+        if small:
+            chosen = self._least(forms, lambda cost: (cost.flash, cost.cycles))
         else:
             # Loops and calls only add to the straight line.
             fast = [form for form in forms if form.rows == "straight"] or forms
-            chosen = [min(fast, key=lambda form: self._time(n, form)) for n in layers]
-        limit = options.flash_bytes
-        small = options.optimize == "flash"
+            chosen = self._least(fast, lambda cost: (cost.cycles, cost.flash))
         program = build(self.model, chosen, self.plans, small=small)
-        if limit is None or program.flash <= limit:
+        limits = Limits.of(options, program.buffers)
+        if limits.broken(_cost_of(program)) is None:
             return program
-        around = program.flash - self._flash(chosen)
-        while around + self._flash(chosen) > limit:
-            change = self._cheapest_saving(chosen, forms)
-            if change is None:
-                break
-            number, form = change
-            chosen[number] = form
-        program = build(self.model, chosen, self.plans, small=small)
-        if program.flash > limit:
-            program = build(self.model, self._smallest(forms), self.plans, small=True)
-        if program.flash > limit:
+        program = build(
+            self.model, self._held(program, chosen, forms, limits), self.plans, small=small
+        )
+        keys: list[Callable[[Cost], tuple[int, int]]] = [lambda cost: (cost.flash, cost.cycles)]
+        if limits.code is not None:
+            keys.insert(0, lambda cost: (cost.code, cost.flash))
+        for key in keys:
+            if limits.broken(_cost_of(program)) is not None:
+                program = build(self.model, self._least(forms, key), self.plans, small=True)
+        broken = limits.broken(_cost_of(program))
+        if broken is not None:
             raise BudgetError(
-                f"the smallest kernels of {self.model.name} take {program.flash} bytes of "
-                f"flash, {limit} are allowed: allow more, or train narrower layers"
+                f"the smallest kernels of {self.model.name} take {program.flash} bytes, "
+                f"{program.code_size} of them code; {getattr(limits, broken)} bytes of "
+                f"{'code and constants' if broken == 'flash' else 'code'} are allowed: "
+                "allow more, or train narrower layers"
             )
         return program
 
-    def _smallest(self, forms: Sequence[Form]) -> list[Form]:
-        layers = range(len(self.model.layers))
-        return [min(forms, key=lambda form: self._size(n, form)) for n in layers]
+    def _held(
+        self, program: Program, chosen: Sequence[Form], forms: Sequence[Form], limits: Limits
+    ) -> list[Form]:
+        """Forms within the limits if any are, changed where a byte costs the fewest cycles."""
+        held, now = list(chosen), _cost_of(program)
+        while (broken := limits.broken(now)) is not None:
+            change = self._cheapest_saving(held, forms, broken, limits, now)
+            if change is None:
+                break
+            number, form, now = change
+            held[number] = form
+        return held
 
-    def _flash(self, chosen: Sequence[Form]) -> int:
-        return sum(self._cost(number, form).flash for number, form in enumerate(chosen))
+    def _least(self, forms: Sequence[Form], key: Callable[[Cost], tuple[int, int]]) -> list[Form]:
+        layers = range(len(self.model.layers))
+        return [min(forms, key=lambda form: key(self._cost(n, form))) for n in layers]
 
     def _forms(self) -> list[Form]:
         known: list[Packing] = ["chain", "pair"]
@@ -94,29 +131,31 @@ class Chooser:
         return forms
 
     def _cheapest_saving(
-        self, chosen: Sequence[Form], forms: Sequence[Form]
-    ) -> tuple[int, Form] | None:
-        """The change that loses the fewest cycles a byte."""
-        found: list[tuple[float, int, Form]] = []
-        for number, now in enumerate(chosen):
-            before = self._cost(number, now)
+        self,
+        chosen: Sequence[Form],
+        forms: Sequence[Form],
+        what: Literal["flash", "code"],
+        limits: Limits,
+        now: Cost,
+    ) -> tuple[int, Form, Cost] | None:
+        """The change that loses the fewest cycles a byte, and breaks no other limit."""
+        found: list[tuple[float, int, Form, Cost]] = []
+        for number, old in enumerate(chosen):
+            before = self._cost(number, old)
             for form in forms:
                 after = self._cost(number, form)
-                if after.flash < before.flash:
-                    loss = (after.cycles - before.cycles) / (before.flash - after.flash)
-                    found.append((loss, number, form))
+                saved = getattr(before, what) - getattr(after, what)
+                whole = Cost(
+                    now.flash - before.flash + after.flash,
+                    now.code - before.code + after.code,
+                    now.cycles - before.cycles + after.cycles,
+                )
+                if saved > 0 and limits.broken(whole) in (what, None):
+                    found.append(((after.cycles - before.cycles) / saved, number, form, whole))
         if not found:
             return None
-        _, number, form = min(found, key=lambda one: one[:2])
-        return number, form
-
-    def _size(self, number: int, form: Form) -> tuple[int, int]:
-        cost = self._cost(number, form)
-        return cost.flash, cost.cycles
-
-    def _time(self, number: int, form: Form) -> tuple[int, int]:
-        cost = self._cost(number, form)
-        return cost.cycles, cost.flash
+        _, number, form, whole = min(found, key=lambda one: one[:2])
+        return number, form, whole
 
     def _cost(self, number: int, form: Form) -> Cost:
         key = (number, form)
@@ -136,5 +175,9 @@ class Chooser:
                 table=None if layer.table is None else "table",
             )
             written = writer.write(constants=False)
-            self._costs[key] = Cost(written.flash, written.code.cycles)
+            self._costs[key] = Cost(written.flash, written.code_size, written.code.cycles)
         return self._costs[key]
+
+
+def _cost_of(program: Program) -> Cost:
+    return Cost(program.flash, program.code_size, program.cycles)

@@ -69,10 +69,15 @@ class LayerCode:
         return tuple(row for one in self.passes for row in one.rows)
 
     @property
+    def code_size(self) -> int:
+        """Bytes of code."""
+        return self.code.size + sum(one.size for one in self.subroutines)
+
+    @property
     def flash(self) -> int:
         """Bytes of code and stream."""
         words = sum(len(words) for _, words in self.stream)
-        return self.code.size + sum(one.size for one in self.subroutines) + 4 * words
+        return self.code_size + 4 * words
 
 
 @dataclass(frozen=True, eq=False)

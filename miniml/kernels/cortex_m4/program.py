@@ -61,7 +61,7 @@ class Program:
 
     @property
     def code_size(self) -> int:
-        """Bytes of code; the assembler fills up the last word."""
+        """Bytes of code, filled up to words."""
         parts = [self.entry, self.ending, *self.exits, *(one.code for one in self.layers)]
         parts += [part for one in self.layers for part in one.subroutines]
         return _words(sum(part.size for part in parts))
@@ -78,6 +78,10 @@ class Program:
     def flash(self) -> int:
         """Bytes of code and constants."""
         return self.code_size + self.constants_size
+
+    def sram(self, placement: Placement) -> int:
+        """Bytes of buffers, and of what runs from SRAM."""
+        return self.buffers + {"flash": 0, "code": self.code_size, "sram": self.flash}[placement]
 
     @property
     def buffers(self) -> int:
@@ -152,7 +156,7 @@ def text_of(program: Program, header: Sequence[str], placement: Placement) -> st
     """The assembly, for the C preprocessor and GNU as."""
     model, name = program.model, program.model.name
     run = f"{name}_run_layers"
-    code = f'.data.{run},"aw",%progbits' if placement == "sram" else f'.text.{run},"ax",%progbits'
+    code = f'.data.{run},"aw",%progbits' if placement != "flash" else f'.text.{run},"ax",%progbits'
     lines = [
         "/* " + "\n * ".join(header) + " */",
         ".syntax unified",
@@ -170,7 +174,7 @@ def text_of(program: Program, header: Sequence[str], placement: Placement) -> st
             lines += program.exits[number - 1].lines
     lines += program.ending.lines
     lines += [text for one in program.layers for part in one.subroutines for text in part.lines]
-    lines += [f".size {run}, . - {run}", ""]
+    lines += [f".size {run}, . - {run}", ".balign 4", ""]
     words = [line for n, one in enumerate(program.layers, 1) for line in _stream_lines(n, one)]
     lines += _object(name, "stream", placement, words)
     for number, (layer, one) in enumerate(zip(model.layers, program.layers, strict=True), start=1):

@@ -11,12 +11,15 @@ from campaign_kernels_cortex_m4 import BATCH, case, run_batch
 from cortex_m4_nets import check, link, machine_with, named, random_inputs, random_net
 from elftools.elf.elffile import ELFFile
 
+from miniml.boards import load_boards
 from miniml.errors import BudgetError
 from miniml.kernels.benchmark_nets import benchmark_net
+from miniml.kernels.choice import SRAM_SHARE, kernels_for
 from miniml.kernels.cortex_m4 import plan
 from miniml.kernels.cortex_m4.requantize import _contract, prove
 from miniml.kernels.program import KernelOptions
 from miniml.model import QuantizedModel
+from miniml.settings import CodeSettings
 
 ALL = frozenset({"halfword", "high word"})
 OPTIONS = {
@@ -257,6 +260,18 @@ def test_a_limit_of_sram_is_kept_where_code_runs_from_it(tmp_path: Path) -> None
             machine.close()
     with pytest.raises(BudgetError, match=r"of them code; 404 bytes of code are allowed"):
         plan(model, KernelOptions(placement="code", sram_bytes=500))
+
+
+@pytest.mark.parametrize(("widths", "placement"), [((64, 16, 8), "sram"), ((300, 300, 8), "code")])
+def test_what_does_not_fit_the_sram_runs_its_code_from_there(
+    widths: tuple[int, ...], placement: str
+) -> None:
+    board = load_boards(Path(__file__).parents[1])["stm32f4"]
+    model = random_net(np.random.default_rng(9), "placed", widths)
+    program = kernels_for(model, board, CodeSettings())
+    assert program is not None
+    assert f"placement {placement})" in program.assembly
+    assert program.sram <= SRAM_SHARE * board.sram_bytes
 
 
 def test_the_same_model_gives_the_same_text() -> None:

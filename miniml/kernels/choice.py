@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 from functools import lru_cache
 
 from miniml.boards import Board
 from miniml.errors import BudgetError
-from miniml.kernels.program import KernelOptions, KernelProgram
+from miniml.kernels.program import KernelOptions, KernelProgram, Placement
 from miniml.model import QuantizedModel
 from miniml.settings import CodeSettings
 
@@ -67,8 +68,15 @@ def _placed(model: QuantizedModel, board: Board, code: CodeSettings, limit: int)
     if code.placement == "flash" or board.core == "avr":
         return plan(board.core, model, options)
     program = plan(board.core, model, dataclasses.replace(options, placement="sram"))
-    if code.placement == "sram" or program.sram <= SRAM_SHARE * board.sram_bytes:
+    share = int(SRAM_SHARE * board.sram_bytes)
+    if code.placement == "sram" or program.sram <= share:
         return program
+    # Smaller forms that fit, or code alone: weights then needn't wait for prefetched code.
+    placements: tuple[Placement, ...] = ("sram", "code") if board.core == "cortex-m4" else ()
+    for placement in placements:
+        held = dataclasses.replace(options, placement=placement, sram_bytes=share)
+        with contextlib.suppress(BudgetError):
+            return plan(board.core, model, held)
     return plan(board.core, model, options)
 
 

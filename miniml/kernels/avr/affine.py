@@ -1,4 +1,4 @@
-"""Requantization without 64 bits: one multiplication of 16 by at most 24 bits, and its proof.
+"""Requantization without 64 bits: one multiplication of 16 or 24 by 24 bits, and its proof.
 
 The output of a row, before its table, is a staircase with known thresholds. Within a window of
 2^16 accumulators and on one side of zero it is the upper part of a16 * m + c, where a16 are the
@@ -7,7 +7,8 @@ would add between 0 and `dropped`. So it is enough that, for every threshold t t
 
     a16(t) * m + c - dropped >= k * 2^S     and     a16(t - 1) * m + c < k * 2^S,
 
-and the same at both ends of the window. Any m for which this can be met by each two constraints
+and the same at both ends of the window. Where three windows or more would be needed on one side,
+one of 24 bits takes fewer cycles. Any m for which this can be met by each two constraints
 has a c that meets all of them, as these are intervals on a line.
 """
 
@@ -45,6 +46,7 @@ class Affine:
         positive: windows from `base` upwards; the last one may pass the last threshold.
         negative: windows from -1 downwards.
         fix: outputs above the highest one must be cut to it.
+        wide: all 24 bits are multiplied; then there is one window, up to its third byte.
     """
 
     base: int
@@ -54,6 +56,12 @@ class Affine:
     positive: tuple[Window, ...]
     negative: tuple[Window, ...]
     fix: bool
+    wide: bool = False
+
+    @property
+    def beyond(self) -> int:
+        """The first accumulator above all windows."""
+        return self.base + (self.positive[-1].third + 1) * WINDOW
 
     @property
     def top(self) -> int:
@@ -64,7 +72,8 @@ class Affine:
     def proof(self) -> str:
         """One line."""
         windows = len(self.positive) + len(self.negative)
-        return f"a16 * {self.multiplier} >> {self.shift} in {windows} windows meets all thresholds"
+        bits = 24 if self.wide else 16
+        return f"a{bits} * {self.multiplier} >> {self.shift} in {windows} windows: all thresholds"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,13 +111,16 @@ def search(row: Row) -> Affine | None:
             return None
         positive = _sides(thresholds[up], outputs[up], int(thresholds[-1]), 0, highest)
         options.append((positive, _sides_down(thresholds[~up], outputs[~up]), False))
+    found = None
     for positive, negative, fix in options:
-        if max(len(positive), len(negative)) > MOST_WINDOWS:
-            continue
-        found = _search_shifts(positive, negative, base, fix)
-        if found is not None:
-            return found
-    return None
+        if max(len(positive), len(negative)) <= MOST_WINDOWS:
+            found = found or _search_shifts(positive, negative, base, fix)
+    if thresholds[0] >= 0 and (found is None or len(found.positive) > 2):
+        last = int(thresholds[-1]) - base >> 16
+        end = min(row.high - base, (last + 1) * WINDOW - 1)
+        side = _side(last, thresholds - base, outputs, 0, end, lowest, _NO_LIMIT, wide=True)
+        found = _search_shifts([side], [], base, True, wide=True) or found
+    return found
 
 
 def _sides(
@@ -138,6 +150,8 @@ def _side(
     end: int,
     at_zero: int,
     limit: int,
+    *,
+    wide: bool = False,
 ) -> _Side:
     final = min(end, third * WINDOW + WINDOW - 1)
     before = outputs[thresholds <= first]
@@ -146,7 +160,7 @@ def _side(
     t, k = thresholds[inside], outputs[inside]
     reached = int(k[-1]) if len(k) else at_first
     ceiling = limit if limit == _NO_LIMIT and final >= thresholds[-1] else reached
-    origin = third * WINDOW
+    origin = 0 if wide else third * WINDOW
     return _Side(
         third,
         np.array([first - origin, *(t - origin)], np.int64),
@@ -157,14 +171,15 @@ def _side(
 
 
 def _search_shifts(
-    positive: list[_Side], negative: list[_Side], base: int, fix: bool
+    positive: list[_Side], negative: list[_Side], base: int, fix: bool, *, wide: bool = False
 ) -> Affine | None:
     best: tuple[int, Affine] | None = None
     for shift in range(20, 41):
         for bottom, dropped in ((2, 255 * 255 + 2 * 255 * 256), (1, 255 * 255)):
             places = -shift % 8
             cost = 2 * min(places, 8 - places) + 4 * ((shift + 7) // 8) + 3 * (2 - bottom)
-            if best is not None and best[0] <= cost:
+            too_many = wide and (shift + 7) // 8 - bottom > 3  # registers
+            if too_many or (best is not None and best[0] <= cost):
                 continue
             found = _solve(positive, negative, shift, bottom, dropped)
             if found is not None:
@@ -175,7 +190,7 @@ def _search_shifts(
                     for side, constant in zip(positive + negative, constants, strict=True)
                 )
                 affine = Affine(
-                    base, multiplier, shift, bottom, windows[:split], windows[split:], fix
+                    base, multiplier, shift, bottom, windows[:split], windows[split:], fix, wide
                 )
                 best = (cost, affine)
     return best[1] if best else None

@@ -129,6 +129,9 @@ def make_context(parts: Parts, rows: LayerRows, affines: Affines, choice: LayerC
     name, number = parts.name, rows.number
     table = f"{name}_table_{number}" if rows.layer.table is not None else None
     tiled = choice.count("winograd")
+    # Only the first layer's inputs are copied in any case.
+    shifted = number == 1 and rows.x_low < 0
+    shifted = shifted and choice.count("loop", "tall") == len(choice.groups)
     return Context(
         rows=rows,
         affines=affines if choice.affine else dict.fromkeys(affines),
@@ -138,7 +141,8 @@ def make_context(parts: Parts, rows: LayerRows, affines: Affines, choice: LayerC
         ),
         name=name,
         prefix=f"{name}_layer_{number}",
-        buffer=parts.buffer(number - 1),
+        buffer=f"{name}_shifted" if shifted else parts.buffer(number - 1),
+        shifted=shifted,
         offset=f"{name}_offset",
         products=f"{name}_products" if tiled > choice.takes_in else "",
         takes_in=f"{name}_layer_{number}_0" if choice.takes_in else "",
@@ -166,7 +170,10 @@ def preparation(context: Context, choice: LayerChoice) -> Code:
     elif tiled:
         code.extend(prepare.tiled(n_inputs, context.buffer, context.products, offset, first=first))
     elif first or looped:
-        code.extend(prepare.inputs(n_inputs, x_low, context.buffer, offset, first=first))
+        shifted = context.shifted
+        code.extend(
+            prepare.inputs(n_inputs, x_low, context.buffer, offset, first=first, shifted=shifted)
+        )
     return code
 
 
@@ -184,6 +191,8 @@ def add_layer(
         size = parts.variables.get(context.products, 0)
         needed = 2 * len(tiles(layer.n_inputs)) + (layer.n_inputs if number == 1 else 0)
         parts.variables[context.products] = max(size, needed)
+    if context.shifted:
+        parts.variables[context.buffer] = layer.n_inputs
     if choice.count("loop", "tall"):
         parts.variables[context.offset] = 4
     sums = 3 * max((len(some) for method, some in choice.groups if method == "tall"), default=0)

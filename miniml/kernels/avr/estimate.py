@@ -56,8 +56,9 @@ class LayerEstimate:
                 wide = any(loop.is_wide(self.rows.rows[index]) for index in indices)
                 routines.add((len(indices), wide))
         for count, wide in routines:
-            layer = self.rows
-            code = loop.routine("", count, wide, layer.layer.n_inputs, layer.x_low, "a", "b")
+            n_inputs = self.rows.layer.n_inputs
+            shift = self.rows.x_low < 0 and not context.shifted
+            code = loop.routine("", count, wide, n_inputs, shift, "a", "b")
             total += Cost(code.bytes, 0)
         return total
 
@@ -73,7 +74,17 @@ class LayerEstimate:
     ) -> Cost:
         tables = choice.tables & set(indices)
         stored = choice.count("winograd") > choice.takes_in
-        key = (method, indices, choice.affine, choice.short, tables, takes_in, takes_in and stored)
+        shifted = choice.count("loop", "tall") == len(choice.groups)
+        key = (
+            method,
+            indices,
+            choice.affine,
+            choice.short,
+            shifted,
+            tables,
+            takes_in,
+            takes_in and stored,
+        )
         if key not in self._groups:
             parts = Parts(self.name, frozenset())
             context = make_context(parts, self.rows, self.affines, choice)

@@ -28,6 +28,7 @@ class Context:
         name: the model's, prefix of all labels.
         prefix: of the layer's own labels.
         buffer: address of the layer's inputs.
+        shifted: whether these are x + 128 there (`loop`, `tall`).
         offset: address of -128 * sum(x') of `loop`.
         products: address of what `winograd` keeps of tiles; empty: nobody reads it again. In the
             first layer each tile's inputs and its start, else the starts alone.
@@ -45,6 +46,7 @@ class Context:
     name: str
     prefix: str
     buffer: str
+    shifted: bool
     offset: str
     products: str
     takes_in: str

@@ -61,7 +61,7 @@ def delta(row: Row, x_low: int) -> int:
 
 
 def routine(
-    label: str, count: int, wide: bool, n_inputs: int, x_low: int, buffer: str, offset: str
+    label: str, count: int, wide: bool, n_inputs: int, shift: bool, buffer: str, offset: str
 ) -> Code:
     """The sums of `count` rows; Z points to their weights. Ends with RET.
 
@@ -70,7 +70,7 @@ def routine(
         count: rows.
         wide: 32 bits a sum.
         n_inputs: columns.
-        x_low: the lowest input.
+        shift: whether 128 is to be added to the inputs.
         buffer: address of the inputs.
         offset: address of -128 * sum(x').
     """
@@ -88,7 +88,7 @@ def routine(
     body = Code()
     for _ in range(unroll):
         body.op(f"ld r{_X}, X+")
-        if x_low < 0:
+        if shift:
             body.op(f"subi r{_X}, 128")
         for one in registers:
             body.op("lpm r0, Z+", f"mul r{_X}, r0", f"add r{one[0]}, r0", f"adc r{one[1]}, r1")
@@ -111,8 +111,9 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
     count, n_inputs = len(rows), layer.layer.n_inputs
     shared = f"{context.prefix}_loop{count}{'w' if wide else ''}"
     if shared not in context.routines:
+        shift = layer.x_low < 0 and not context.shifted
         context.routines[shared] = routine(
-            shared, count, wide, n_inputs, layer.x_low, context.buffer, context.offset
+            shared, count, wide, n_inputs, shift, context.buffer, context.offset
         )
     stored = f"{label}_weights"
     context.constants.content[stored] = weights(rows)

@@ -17,7 +17,9 @@ def clamp(code: Code, register: int, x_low: int) -> None:
         code.op(f"cpi r{register}, 128", "brne .+2", f"inc r{register}")
 
 
-def inputs(n_inputs: int, x_low: int, buffer: str, offset: str | None, *, first: bool) -> Code:
+def inputs(
+    n_inputs: int, x_low: int, buffer: str, offset: str | None, *, first: bool, shifted: bool
+) -> Code:
     """Copy X's bytes to the buffer, clamped (`first`), or take them from there; sum if asked.
 
     Args:
@@ -26,6 +28,7 @@ def inputs(n_inputs: int, x_low: int, buffer: str, offset: str | None, *, first:
         buffer: address.
         offset: where -128 * sum(x') goes, 32 bits, with x' as in `loop`; None: nowhere.
         first: whether these are the model's inputs.
+        shifted: whether x + 128 is stored.
     """
     code = Code()
     pointer = 28 if first else 26
@@ -33,15 +36,19 @@ def inputs(n_inputs: int, x_low: int, buffer: str, offset: str | None, *, first:
     if offset is not None:
         code.comment("sum of the inputs, by which the loop's weights are too large")
         code.op(f"clr r{_ZERO}", *(f"clr r{register}" for register in _SUM[:3]))
-    unroll = next((u for u in (4, 5, 6, 3, 7, 2) if n_inputs % u == 0), 1)
+    unroll = next((u for u in (8, 7, 6, 5, 4, 3, 2) if n_inputs % u == 0), 1)
     body = Code()
     for _ in range(unroll):
         body.op(f"ld r{_X}, X+")
-        if first:
+        if shifted:
+            # x + 128 is 0 for -128 alone: CPI sets the carry, which makes it 1.
+            body.op(f"subi r{_X}, 128", f"cpi r{_X}, 1", f"adc r{_X}, r{_ZERO}")
+        elif first:
             clamp(body, _X, x_low)
+        if first:
             body.op(f"st Y+, r{_X}")
         if offset is not None:
-            if x_low < 0:
+            if x_low < 0 and not shifted:
                 body.op(f"subi r{_X}, 128")
             body.op(f"add r{_SUM[0]}, r{_X}", f"adc r{_SUM[1]}, r{_ZERO}")
             if n_inputs > 257:

@@ -11,6 +11,10 @@ from miniml.kernels.avr.code import Code
 SUM = (16, 17, 18)
 PRODUCT = (19, 20, 21, 22, 23)
 MULTIPLIER = (24, 26, 27)
+ZERO = 23  # of a wide sum, whose products have four bytes
+# Bytes of sum and multiplier by rising weight, so that carries can't go far.
+_ORDER = ((0, 1), (1, 0), (1, 1), (0, 2), (1, 2))
+_WIDE_ORDER = ((0, 1), (1, 0), (1, 1), (2, 0), (0, 2), (2, 1), (1, 2), (2, 2))
 REGISTERS = frozenset((*SUM, *PRODUCT, *MULTIPLIER))
 
 
@@ -31,24 +35,25 @@ def write(
     a: tuple[int, ...],
     p: Mapping[int, int],
     m: tuple[int, ...],
+    zero: int,
     *,
     loaded: bool,
 ) -> None:
-    """Add a16 * multiplier to p, the lowest byte's products left out, and shift.
+    """Add the sum's 16 or 24 bits times the multiplier to p, the lowest products left out; shift.
 
     Args:
         code: grows.
         affine: the multiplication.
-        a: the sum's registers; the third is lost.
+        a: the sum's registers.
         p: registers by byte of the product; they hold the window's constant.
         m: registers for the multiplier's bytes: all three, with them, if `loaded`; else two.
+        zero: a register that is lost: the sum's third, unless `affine` is wide.
         loaded: see m.
     """
     content = [affine.multiplier >> 8 * j & 255 for j in range(3)]
-    zero = a[2]
     code.op(f"clr r{zero}")
     held: dict[int, int] = dict(enumerate(m)) if loaded else {}
-    for i, j in ((0, 1), (1, 0), (1, 1), (0, 2), (1, 2)):
+    for i, j in _WIDE_ORDER if affine.wide else _ORDER:
         if content[j] == 0:
             continue
         if j not in held:
@@ -70,9 +75,9 @@ def carries(affine: Affine, k: int) -> int:
     count = 0
     for byte in range(k + 2, affine.top + 1):
         count += 1
-        # This byte holds its constant and at most two more carries so far.
+        # This byte holds its constant and at most three more carries so far.
         windows = (*affine.positive, *affine.negative)
-        if all((window.constant >> 8 * byte & 255) < 253 for window in windows):
+        if all((window.constant >> 8 * byte & 255) < 252 for window in windows):
             break
     return count
 
@@ -98,7 +103,7 @@ def routine(label: str, affine: Affine, *, fix: bool) -> Code:
     code = Code()
     code.label(label)
     p = registers(affine)
-    write(code, affine, SUM, p, MULTIPLIER, loaded=True)
+    write(code, affine, SUM, p, MULTIPLIER, ZERO if affine.wide else SUM[2], loaded=True)
     if fix:
         result = p[result_byte(affine)]
         code.op(f"sbrc r{result}, 7", f"ldi r{result}, 127")
@@ -108,6 +113,7 @@ def routine(label: str, affine: Affine, *, fix: bool) -> Code:
 
 def key(affine: Affine, *, fix: bool) -> str:
     """What tells one subroutine from another: rows with the same key share one."""
-    reach = "".join(str(carries(affine, k)) for k in range(1, 4))
+    reach = "".join(str(carries(affine, k)) for k in range(1, 5))
     zeros = "".join("z" if affine.multiplier >> 8 * j & 255 == 0 else "m" for j in range(3))
-    return f"{affine.shift}_{affine.bottom}_{reach}{zeros}{'f' if fix else ''}"
+    flags = f"{'w' if affine.wide else ''}{'f' if fix else ''}"
+    return f"{affine.shift}_{affine.bottom}_{reach}{zeros}{flags}"

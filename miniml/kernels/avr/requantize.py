@@ -129,7 +129,9 @@ class _Writer:
             self.a, rest = place(sums, free)
             self.p = dict(zip(range(affine.bottom, affine.top + 1), rest, strict=False))
             # One register for the multiplier's bytes where there are no two.
-            self.m = tuple((rest[len(self.p) : len(self.p) + 2] * 2)[:2])
+            rest = rest[len(self.p) :]
+            self.zero = rest.pop() if affine.wide else self.a[2]
+            self.m = tuple((rest[:2] * 2)[:2])
         self.result = self.p[product.result_byte(affine)]
         self.lowest, self.highest = row.reach
         self.paths: list[tuple[int, int]] = []  # start of an accumulator's interval, cycles
@@ -203,15 +205,16 @@ class _Writer:
             spent = self._leave("brsh", self.highest, last, spent + self._compare(last))
         else:
             spent = self._leave("brmi", self.lowest, row.low, spent)
-        beyond = base + len(windows) * WINDOW
+        beyond = self.affine.beyond
         start = base
         for number, window in enumerate(windows):
             final = number == len(windows) - 1
             if final and not both and row.high >= beyond:
                 if number == 0:
-                    code.op(f"cpi r{self.a[2]}, 0")
-                    spent += 1
-                spent = self._leave("brne", self.highest, beyond, spent)
+                    code.op(f"cpi r{self.a[2]}, {window.third + 1}")
+                    spent = self._leave("brsh", self.highest, beyond, spent + 1)
+                else:
+                    spent = self._leave("brne", self.highest, beyond, spent)
             spent += self._load(window)
             if final:
                 self.open.append((start, spent + (2 if both else 0)))
@@ -241,7 +244,7 @@ class _Writer:
         """The product, and the cut to the highest output."""
         code, affine, shared = self.code, self.affine, self.shared
         if shared is None:
-            product.write(code, affine, self.a, self.p, self.m, loaded=False)
+            product.write(code, affine, self.a, self.p, self.m, self.zero, loaded=False)
             self._fix()
             return
         fix = affine.fix and self.highest == 127

@@ -7,12 +7,14 @@ x + 128 where they may be negative, as in `loop`, so any weights do: the sums be
 
 from __future__ import annotations
 
+import numpy as np
+
 from miniml.kernels.avr.code import Code
 from miniml.kernels.avr.finish import Finished, Sum, finish
 from miniml.kernels.avr.group import Context, Group
 from miniml.kernels.avr.loop import delta
 from miniml.kernels.avr.requantize import Paths, Shared
-from miniml.kernels.avr.rows import LayerRows, Row
+from miniml.kernels.avr.rows import Row
 
 TILE = 12
 _X = tuple(range(2, 14))
@@ -30,19 +32,22 @@ def serves(row: Row) -> bool:
 def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
     """Code for any number of rows."""
     layer = context.rows
-    rows = [layer.rows[index] for index in indices]
+    rows = _ordered([layer.rows[index] for index in indices])
     sums = f"{context.name}_sums"
     code = Code()
-    _start(code, context, len(rows), sums)
-    calls = _Calls(label, len(rows))
+    calls = _Calls(label, context.offset, len(rows))
+    held: dict[int, int] = {}
     for number, first in enumerate(range(0, layer.layer.n_inputs, TILE)):
         columns = range(first, min(first + TILE, layer.layer.n_inputs))
-        _load(code, layer, context.buffer, columns)
+        for register in _load(code, context, columns):
+            held.pop(register, None)
         code.load_address(28, sums)
         for row in rows:
-            code.op(
-                *(f"ldi r{r}, {row.weights[c] + 128}" for r, c in zip(_W, columns, strict=False))
-            )
+            for register, column in zip(_W, columns, strict=False):
+                weight = row.weights[column] + 128
+                if held.get(register) != weight:
+                    code.op(f"ldi r{register}, {weight}")
+                    held[register] = weight
             calls.call(code, number, len(columns))
         calls.between(code, number)
     calls.end(code, context)
@@ -71,79 +76,99 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
         paths |= found.paths
         waiting = max(waiting, found.waiting)
     proofs = tuple(f"{row.low} <= accumulator <= {row.high} fits 24 bits" for row in rows)
-    return Group(code, cycles, Finished(how, paths, waiting, False), "tall", indices, proofs)
+    order = tuple(row.index for row in rows)
+    return Group(code, cycles, Finished(how, paths, waiting, False), "tall", order, proofs)
 
 
-def _start(code: Code, context: Context, rows: int, sums: str) -> None:
-    """All sums begin with -128 * sum(x')."""
-    code.load_address(28, sums)
-    code.op(*(f"lds r{16 + byte}, {context.offset} + {byte}" for byte in range(3)))
-    body = Code()
-    body.op("st Y+, r16", "st Y+, r17", "st Y+, r18")
-    # At most 85 rows, so that the address's lower byte alone tells the end.
-    for first in range(0, rows, 80):
-        last = min(rows, first + 80)
-        code.loop(body, last - first, (f"cpi r28, lo8({sums} + {3 * last})",))
+def _ordered(rows: list[Row]) -> list[Row]:
+    """Rows next to each other share weights, which then need no second LDI."""
+    weights = np.array([row.weights for row in rows])
+    order, left = [0], set(range(1, len(rows)))
+    while left:
+        same = (weights == weights[order[-1]]).sum(axis=1)
+        order.append(max(sorted(left), key=lambda row: int(same[row])))
+        left.remove(order[-1])
+    return [rows[position] for position in order]
 
 
-def _load(code: Code, layer: LayerRows, buffer: str, columns: range) -> None:
-    code.load_address(26, f"{buffer} + {columns[0]}")
-    if layer.x_low < 0:
+def _load(code: Code, context: Context, columns: range) -> list[int]:
+    """A tile's inputs; returns the registers of weights that are lost."""
+    shift = context.rows.x_low < 0 and not context.shifted
+    code.load_address(26, f"{context.buffer} + {columns[0]}")
+    if shift:
         code.op("ldi r16, 128")
     for register, _ in zip(_X, columns, strict=False):
         code.op(f"ld r{register}, X+")
-        if layer.x_low < 0:
+        if shift:
             code.op(f"eor r{register}, r16")
-    code.op(f"clr r{_ZERO}")
+    if columns[0] == 0:
+        code.op(f"clr r{_ZERO}")
+    return [26, 27, *([16] if shift else [])]
 
 
 class _Calls:
     """Calls of the shared code, a copy of which follows every so many tiles."""
 
-    def __init__(self, label: str, rows: int) -> None:
-        self.label = label
+    def __init__(self, label: str, offset: str, rows: int) -> None:
+        self.label, self.offset = label, offset
         tile_bytes = (2 * TILE + 2) * rows + 6 * TILE
         self.tiles = _REACH // tile_bytes  # on either side of a copy
-        self.copies: dict[tuple[int, int], Code] = {}
+        self.copies: dict[tuple[int, int, bool], Code] = {}
 
     def call(self, code: Code, number: int, columns: int) -> None:
-        """Call the nearest copy for so many columns."""
+        """Call the nearest copy for so many columns, or for the first tile."""
         copy = number // (2 * self.tiles) if self.tiles else 0
-        name = f"{self.label}_call_{copy}_{columns}"
-        routine = self.copies.setdefault((copy, columns), _routine(name, columns))
-        code.op(f"{'rcall' if self.tiles else 'call'} {name}")
+        key = (copy, columns, number == 0)
+        routine = self.copies.setdefault(key, self._routine(key))
+        code.op(f"{'rcall' if self.tiles else 'call'} {self._name(key)}")
         code.cycles += routine.cycles
 
     def between(self, code: Code, number: int) -> None:
         """After a tile: the copy that half of the tiles before and after it call."""
         if self.tiles and number % (2 * self.tiles) == self.tiles - 1:
-            # The tiles that follow may need other lengths: the last one's copy is at the end.
-            self._write(code, number // (2 * self.tiles), TILE)
+            copy = number // (2 * self.tiles)
+            # The tiles that follow are whole; the last one may be shorter: its copy is at the end.
+            self.copies.setdefault((copy, TILE, False), self._routine((copy, TILE, False)))
+            self._write(code, [key for key in self.copies if key[0] == copy])
 
     def end(self, code: Code, context: Context) -> None:
         """After the last tile: the copies that are not written yet."""
-        for (copy, columns), routine in sorted(self.copies.items()):
-            if routine.lines:
-                if self.tiles:
-                    self._write(code, copy, columns)
-                else:
-                    context.routines[f"{self.label}_call_{copy}_{columns}"] = routine
+        left = [key for key, routine in self.copies.items() if routine.lines]
+        if self.tiles:
+            self._write(code, left)
+        else:
+            context.routines.update({self._name(key): self.copies[key] for key in left})
 
-    def _write(self, code: Code, copy: int, columns: int) -> None:
-        name = f"{self.label}_call_{copy}_{columns}"
-        code.op("rjmp 1f")
-        code.repeat(_routine(name, columns), 0)
-        code.label("1")
-        done = Code()
-        done.cycles = _routine(name, columns).cycles
-        self.copies[copy, columns] = done
+    def _name(self, key: tuple[int, int, bool]) -> str:
+        copy, columns, first = key
+        return f"{self.label}_call_{copy}_{columns}{'_first' if first else ''}"
+
+    def _routine(self, key: tuple[int, int, bool]) -> Code:
+        return _routine(self._name(key), key[1], self.offset if key[2] else None)
+
+    def _write(self, code: Code, keys: list[tuple[int, int, bool]]) -> None:
+        if not keys:
+            return
+        code.op("rjmp 9f")
+        for key in sorted(keys):
+            code.repeat(self.copies[key], 0)
+            written = Code()
+            written.cycles = self.copies[key].cycles
+            self.copies[key] = written
+        code.label("9")
 
 
-def _routine(name: str, columns: int) -> Code:
-    """Multiply-accumulates of a row's part in a tile; Y moves to the next row's sum."""
+def _routine(name: str, columns: int, offset: str | None) -> Code:
+    """Multiply-accumulates of a row's part in a tile; Y moves to the next row's sum.
+
+    The first tile's sums begin with what is stored at `offset`.
+    """
     code = Code()
     code.label(name)
-    code.op(f"ld r{_SUM[0]}, Y", f"ldd r{_SUM[1]}, Y+1", f"ldd r{_SUM[2]}, Y+2")
+    if offset is None:
+        code.op(f"ld r{_SUM[0]}, Y", f"ldd r{_SUM[1]}, Y+1", f"ldd r{_SUM[2]}, Y+2")
+    else:
+        code.op(*(f"lds r{register}, {offset} + {byte}" for byte, register in enumerate(_SUM)))
     for x, w in list(zip(_X, _W, strict=True))[:columns]:
         code.op(f"mul r{x}, r{w}", f"add r{_SUM[0]}, r0", f"adc r{_SUM[1]}, r1")
         code.op(f"adc r{_SUM[2]}, r{_ZERO}")

@@ -9,7 +9,7 @@ would add between 0 and `dropped`. So it is enough that, for every threshold t t
 
 and the same at both ends of the window. Where three windows or more would be needed on one side,
 one of 24 bits takes fewer cycles. Any m for which this can be met by each two constraints
-has a c that meets all of them, as these are intervals on a line.
+has a c that meets all of them, as these are intervals on a line; it is proved in integers.
 """
 
 from __future__ import annotations
@@ -173,50 +173,51 @@ def _side(
 def _search_shifts(
     positive: list[_Side], negative: list[_Side], base: int, fix: bool, *, wide: bool = False
 ) -> Affine | None:
-    best: tuple[int, Affine] | None = None
-    for shift in range(20, 41):
-        for bottom, dropped in ((2, 255 * 255 + 2 * 255 * 256), (1, 255 * 255)):
-            places = -shift % 8
-            cost = 2 * min(places, 8 - places) + 4 * ((shift + 7) // 8) + 3 * (2 - bottom)
-            too_many = wide and (shift + 7) // 8 - bottom > 3  # registers
-            if too_many or (best is not None and best[0] <= cost):
-                continue
-            found = _solve(positive, negative, shift, bottom, dropped)
-            if found is not None:
-                multiplier, constants = found
-                split = len(positive)
-                windows = tuple(
-                    Window(side.third, constant)
-                    for side, constant in zip(positive + negative, constants, strict=True)
-                )
-                affine = Affine(
-                    base, multiplier, shift, bottom, windows[:split], windows[split:], fix, wide
-                )
-                best = (cost, affine)
-    return best[1] if best else None
+    """The cheapest cut of the product for which constants are found; each is proved."""
+    sides = positive + negative
+    slopes = _slopes(sides)
+    if slopes is None:
+        return None
+    for shift, bottom in _CUTS:
+        if wide and (shift + 7) // 8 - bottom > 3:  # registers
+            continue
+        low, high = (slope * 2.0**shift for slope in slopes)
+        for multiplier in _candidates(int(low) + 1, min(int(high), (1 << 24) - 1)):
+            windows = []
+            for side in sides:
+                constant = _constant(side, multiplier, shift, bottom)
+                if constant is None:
+                    break
+                windows.append(Window(side.third, constant))
+            else:
+                up, down = tuple(windows[: len(positive)]), tuple(windows[len(positive) :])
+                return Affine(base, multiplier, shift, bottom, up, down, fix, wide)
+    return None
 
 
-def _solve(
-    positive: list[_Side], negative: list[_Side], shift: int, bottom: int, dropped: int
-) -> tuple[int, list[int]] | None:
-    """A multiplier, and a constant for each window, a multiple of 256^bottom."""
+def _cost(cut: tuple[int, int]) -> int:
+    """Cycles by which cuts (shift, bottom) differ, about."""
+    shift, bottom = cut
+    places = -shift % 8
+    return 2 * min(places, 8 - places) + 4 * ((shift + 7) // 8) + 3 * (2 - bottom)
+
+
+_CUTS = sorted(((shift, bottom) for shift in range(20, 41) for bottom in (1, 2)), key=_cost)
+# What the products that are left out can add up to, by the lowest byte that is summed.
+_DROPPED = {2: 255 * 255 + 2 * 255 * 256, 1: 255 * 255}
+
+
+def _slopes(sides: list[_Side]) -> tuple[float, float] | None:
+    """Between these lies multiplier / 2^shift, or else two constraints exclude each other."""
     low, high = 0.0, float(1 << 24)
-    for side in positive + negative:
+    for side in sides:
         run = side.at[:, np.newaxis] - side.below_at[np.newaxis, :]
         rise = (side.least[:, np.newaxis] - side.below[np.newaxis, :]).astype(float)
-        rise = rise * 2.0**shift + dropped
         if (rise[run == 0] > 0).any():
             return None
         low = max(low, (rise[run > 0] / run[run > 0]).max(initial=0.0))
-        high = min(high, (rise[run < 0] / run[run < 0]).min(initial=float(1 << 24)))
-    if not low < high:
-        return None
-    for multiplier in _candidates(int(low) + 1, min(int(high), (1 << 24) - 1)):
-        constants = [_constant(side, multiplier, shift, bottom, dropped) for side in positive]
-        constants += [_constant(side, multiplier, shift, bottom, dropped) for side in negative]
-        if all(constant is not None for constant in constants):
-            return multiplier, [constant for constant in constants if constant is not None]
-    return None
+        high = min(high, (rise[run < 0] / run[run < 0]).min(initial=high))
+    return (low, high) if low < high else None
 
 
 def _candidates(low: int, high: int) -> list[int]:
@@ -228,10 +229,10 @@ def _candidates(low: int, high: int) -> list[int]:
     return [m for m in coarse if low <= m <= high] + spread
 
 
-def _constant(side: _Side, m: int, shift: int, bottom: int, dropped: int) -> int | None:
+def _constant(side: _Side, m: int, shift: int, bottom: int) -> int | None:
     """c of one window, proved in integers; None where there is none."""
     unit = 1 << 8 * bottom
-    low = int((side.least * (1 << shift) - side.at * m).max()) + dropped
+    low = int((side.least * (1 << shift) - side.at * m).max()) + _DROPPED[bottom]
     high = int((side.below * (1 << shift) - side.below_at * m).min()) - 1
     constant = (low + high) // 2 // unit * unit
     if not low <= constant <= high:

@@ -38,11 +38,17 @@ class LayerEstimate:
     def __init__(self, name: str, rows: LayerRows, affines: Affines) -> None:
         """Nothing is built yet."""
         self.name, self.rows, self.affines = name, rows, affines
+        self._choices: dict[LayerChoice, Cost] = {}
         self._groups: dict[tuple[object, ...], Cost] = {}
         self._patterns: dict[tuple[int, ...], Counter[Signs]] = {}
 
     def of(self, choice: LayerChoice) -> Cost:
         """All of a layer but its activation table; the exact routine and patterns not counted."""
+        if choice not in self._choices:
+            self._choices[choice] = self._of(choice)
+        return self._choices[choice]
+
+    def _of(self, choice: LayerChoice) -> Cost:
         parts = Parts(self.name, frozenset())
         context = make_context(parts, self.rows, self.affines, choice)
         before = preparation(context, choice)

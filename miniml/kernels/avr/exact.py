@@ -6,6 +6,7 @@ accumulator is; how many depends on the row's shift alone.
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 from miniml.kernels.avr.code import TAKEN, Code
@@ -36,6 +37,7 @@ def shift_cycles(row: Row) -> int:
     return 8 * (left + sum(divmod(right - 1, 8)))
 
 
+@cache
 def routine(label: str, wide: bool) -> Code:
     """From X: a sum of 24 bits in 4 bytes (or, wide, of 32), from Z: a record. Result in r24.
 

@@ -45,7 +45,7 @@ def leave_after(number: int, label: str, result: str, done: str) -> Code:
 def used_registers(code: Sequence[Code]) -> list[int]:
     """Call-saved registers that the code writes or reads."""
     used: set[int] = set()
-    for line in (line for part in code for line in part.lines):
+    for line in {line for part in code for line in part.lines}:
         text = line.split(";")[0]
         found = {int(number) for number in re.findall(r"\br(\d+)\b", text)}
         if any(name in text for name in _PAIRED):

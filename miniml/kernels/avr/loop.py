@@ -12,6 +12,7 @@ modulo 2^24: the second sum, once a layer, is where each row's sum begins.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from miniml.kernels.avr.code import Code
 from miniml.kernels.avr.finish import Sum
@@ -60,6 +61,7 @@ def delta(row: Row, x_low: int) -> int:
     return row.bias - (128 * sum(row.weights) if x_low < 0 else 0)
 
 
+@cache
 def routine(
     label: str, count: int, wide: bool, n_inputs: int, shift: bool, buffer: str, offset: str
 ) -> Code:

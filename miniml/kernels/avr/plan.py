@@ -52,6 +52,20 @@ def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
         return build(model, layers, affines, choices, shared_patterns(counts, share))
 
     limit = options.flash_bytes
+    if options.optimize == "cycles":
+        target = limit
+        for _ in range(_TRIES):
+            found = search(estimates, methods, target)
+            if found is None:
+                break
+            choices, share = found
+            program = written(choices, share)
+            if limit is None or program.flash <= limit:
+                if "table" not in methods:
+                    return program
+                return add_tables(program, limit, estimates, choices, partial(written, share=share))
+            assert target is not None
+            target -= program.flash - limit
     smallest = min(
         (written(choices) for choices in Options(estimates, methods).smallest()),
         key=lambda program: program.flash,
@@ -61,20 +75,4 @@ def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
             f"model {model.name}: its smallest kernel takes {smallest.flash} bytes of flash, "
             f"{limit} are left: use fewer or narrower layers"
         )
-    if options.optimize == "flash":
-        return smallest
-    target = limit
-    for _ in range(_TRIES):
-        found = search(estimates, methods, target)
-        if found is None:
-            break
-        choices, share = found
-        program = written(choices, share)
-        if limit is None or program.flash <= limit:
-            if "table" in methods:
-                again = partial(written, share=share)
-                program = add_tables(program, limit, estimates, choices, again)
-            return min(program, smallest, key=lambda p: (p.worst_cycles, p.flash))
-        assert target is not None
-        target -= program.flash - limit
     return smallest

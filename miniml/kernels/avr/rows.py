@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Row:
     high: int
     thresholds: Int64Array
 
-    @property
+    @cached_property
     def reach(self) -> tuple[int, int]:
         """The lowest and the highest output that the row can have, before its table."""
         return (
@@ -43,7 +44,7 @@ class Row:
             self.minimum + int((self.thresholds <= self.high).sum()),
         )
 
-    @property
+    @cached_property
     def is_constant(self) -> bool:
         """Whether the output is the same whatever the inputs."""
         lowest, highest = self.reach

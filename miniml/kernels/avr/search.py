@@ -66,7 +66,7 @@ class LayerOptions:
             ("tall" if state.tall else self.middle, self.rows[state.fast : end]),
         ):
             if method is not None:
-                most = _MOST_ROWS.get(method, len(self.rows))
+                most = _MOST_ROWS.get(method, max(1, len(self.rows)))
                 parts = _split(part, most, even=len(part) == len(self.rows))
                 groups += [(method, some) for some in parts]
         rows = self.estimate.rows
@@ -121,6 +121,7 @@ class Options:
         """Of each layer."""
         self.layers = [LayerOptions(estimate, methods) for estimate in estimates]
         self.shares = _SHARE if "shared" in methods else (0,)
+        self.overhead = self._overhead()
 
     def smallest(self) -> Iterator[list[LayerChoice]]:
         """Candidates for the least flash: the exact routine for all rows, or for as few as can."""
@@ -142,7 +143,7 @@ class Options:
     def cost(self, state: State) -> Cost:
         """Estimate of a state."""
         choices = self.choices(state)
-        total = Cost(self._overhead(), 0)
+        total = Cost(self.overhead, 0)
         for layer, choice in zip(self.layers, choices, strict=True):
             total += layer.estimate.of(choice)
         if state.share:

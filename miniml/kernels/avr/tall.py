@@ -119,9 +119,10 @@ class _Calls:
         """Call the nearest copy for so many columns, or for the first tile."""
         copy = number // (2 * self.tiles) if self.tiles else 0
         key = (copy, columns, number == 0)
-        routine = self.copies.setdefault(key, self._routine(key))
+        if key not in self.copies:
+            self.copies[key] = self._routine(key)
         code.op(f"{'rcall' if self.tiles else 'call'} {self._name(key)}")
-        code.cycles += routine.cycles
+        code.cycles += self.copies[key].cycles
 
     def between(self, code: Code, number: int) -> None:
         """After a tile: the copy that half of the tiles before and after it call."""

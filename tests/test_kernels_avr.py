@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
+import campaign_kernels_avr
 import numpy as np
 import pytest
 from kernels_avr_program import Case, build, differences, run, sizes
 from random_models import random_model
 
-from miniml.errors import BudgetError
+from miniml.errors import BudgetError, UsageError
 from miniml.kernels.avr import plan
 from miniml.kernels.benchmark_nets import benchmark_net
 from miniml.kernels.program import KernelOptions
@@ -83,6 +85,19 @@ def test_registers_are_kept_and_interrupts_harm_nothing(tmp_path: Path) -> None:
     found = run(cases, build(cases, tmp_path, harsh=True), harsh=True)
     for case, one in zip(cases, found, strict=True):
         assert differences(case, one, harsh=True) == []
+
+
+def test_a_sample_of_the_campaign(tmp_path: Path) -> None:
+    folder = ["--folder", str(tmp_path)]
+    assert campaign_kernels_avr.main(["8", "--start", "2", *folder]) == 0
+    assert campaign_kernels_avr.main(["12", "--start", "2", *folder]) == 0  # goes on
+    kept = json.loads((tmp_path / "campaign_kernels_avr.json").read_text())
+    assert (kept["next"], kept["compared"] + kept["too_large"]) == (14, 12)
+
+
+def test_an_unknown_method_is_one_line() -> None:
+    with pytest.raises(UsageError, match=r"^no kernel method magic for AVR: there are loop, "):
+        plan(benchmark_net("N3", 1).model, KernelOptions(methods=("magic",)))
 
 
 def test_a_budget_that_cannot_be_met_is_one_line() -> None:

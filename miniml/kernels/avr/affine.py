@@ -22,7 +22,7 @@ from miniml.kernels.avr.rows import Row
 from miniml.kernels.program import Int64Array
 
 WINDOW = 1 << 16
-MOST_WINDOWS = 4  # on one side of zero; more cost more than they save
+MOST_WINDOWS = 6  # branches reach no further
 _NO_LIMIT = 255
 
 
@@ -113,7 +113,7 @@ def search(row: Row) -> Affine | None:
         options.append((positive, _sides_down(thresholds[~up], outputs[~up]), False))
     found = None
     for positive, negative, fix in options:
-        if max(len(positive), len(negative)) <= MOST_WINDOWS:
+        if len(positive) + len(negative) <= MOST_WINDOWS:
             found = found or _search_shifts(positive, negative, base, fix)
     if thresholds[0] >= 0 and (found is None or len(found.positive) > 2):
         last = int(thresholds[-1]) - base >> 16

@@ -130,7 +130,7 @@ def make_context(parts: Parts, rows: LayerRows, affines: Affines, choice: LayerC
     table = f"{name}_table_{number}" if rows.layer.table is not None else None
     tiled = choice.count("winograd")
     # Only the first layer's inputs are copied in any case.
-    shifted = number == 1 and rows.x_low < 0
+    shifted = number == 1 and rows.x_low < 0 and not choice.takes_in
     shifted = shifted and choice.count("loop", "tall") == len(choice.groups)
     return Context(
         rows=rows,
@@ -166,7 +166,7 @@ def preparation(context: Context, choice: LayerChoice) -> Code:
     first = context.rows.number == 1
     offset = context.offset if looped else None
     if choice.takes_in:
-        assert not looped, "no register is left for the sum of the inputs"
+        assert not choice.count("loop"), "no register is left for the sum of the inputs"
     elif tiled:
         code.extend(prepare.tiled(n_inputs, context.buffer, context.products, offset, first=first))
     elif first or looped:
@@ -196,6 +196,8 @@ def add_layer(
     if choice.count("loop", "tall"):
         parts.variables[context.offset] = 4
     sums = 3 * max((len(some) for method, some in choice.groups if method == "tall"), default=0)
+    if sums and choice.takes_in:
+        parts.variables[f"{name}_next_input"] = 2
     if sums:
         known = parts.variables.get(f"{name}_sums", 0)
         parts.variables[f"{name}_sums"] = max(known, sums)

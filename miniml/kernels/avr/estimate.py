@@ -17,8 +17,6 @@ from miniml.kernels.avr.rows import LayerRows
 # A shared pattern: CALL instead of MOVW and the products, RET in the routine.
 _CALL_BYTES, _RETURN_BYTES, _CALL_CYCLES = 4, 2, 8
 
-_PRODUCT_BYTES = 120  # two shared multiplications
-
 
 @dataclass(frozen=True)
 class Cost:
@@ -39,7 +37,7 @@ class LayerEstimate:
         """Nothing is built yet."""
         self.name, self.rows, self.affines = name, rows, affines
         self._choices: dict[LayerChoice, Cost] = {}
-        self._groups: dict[tuple[object, ...], Cost] = {}
+        self._groups: dict[tuple[object, ...], tuple[Cost, dict[str, int]]] = {}
         self._patterns: dict[tuple[int, ...], Counter[Signs]] = {}
 
     def of(self, choice: LayerChoice) -> Cost:
@@ -53,14 +51,17 @@ class LayerEstimate:
         context = make_context(parts, self.rows, self.affines, choice)
         before = preparation(context, choice)
         total = Cost(before.bytes, before.cycles)
-        total += Cost(_PRODUCT_BYTES if choice.short else 0, 0)
+        products: dict[str, int] = {}
         routines = set()
         for position, (method, indices) in enumerate(choice.groups):
             takes_in = choice.takes_in and position == 0
-            total += self._group(choice, method, indices, takes_in)
+            group, shared = self._group(choice, method, indices, takes_in)
+            total += group
+            products |= shared
             if method == "loop":
                 wide = any(loop.is_wide(self.rows.rows[index]) for index in indices)
                 routines.add((len(indices), wide))
+        total += Cost(sum(products.values()), 0)
         for count, wide in routines:
             n_inputs = self.rows.layer.n_inputs
             shift = self.rows.x_low < 0 and not context.shifted
@@ -77,7 +78,8 @@ class LayerEstimate:
 
     def _group(
         self, choice: LayerChoice, method: str, indices: tuple[int, ...], takes_in: bool
-    ) -> Cost:
+    ) -> tuple[Cost, dict[str, int]]:
+        """Of one group; and the multiplications that it shares, with their bytes."""
         tables = choice.tables & set(indices)
         stored = choice.count("winograd") > choice.takes_in
         shifted = choice.count("loop", "tall") == len(choice.groups)
@@ -98,7 +100,12 @@ class LayerEstimate:
             paths = group.finished.paths
             worst = sum(path.worst(self.rows.rows[index]) for index, path in paths.items())
             flash = group.code.bytes + parts.constants.bytes
-            self._groups[key] = Cost(flash, group.cycles + worst)
+            shared = {
+                label: routine.bytes
+                for label, routine in parts.routines.items()
+                if "_loop" not in label
+            }
+            self._groups[key] = (Cost(flash, group.cycles + worst), shared)
         return self._groups[key]
 
 

@@ -21,7 +21,8 @@ from miniml.kernels.program import KernelOptions, KernelProgram
 from miniml.model import QuantizedModel
 
 METHODS = ("loop", "tall", "block", "straight", "winograd", "shared", "multiply", "table")
-_TRIES = 6
+_TRIES = 8
+_LEAST_STEP = 48  # bytes that a target is lowered by after a miss
 
 
 def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
@@ -65,14 +66,15 @@ def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
                     return program
                 return add_tables(program, limit, estimates, choices, partial(written, share=share))
             assert target is not None
-            target -= program.flash - limit
-    smallest = min(
-        (written(choices) for choices in Options(estimates, methods).smallest()),
-        key=lambda program: program.flash,
-    )
+            target -= max(program.flash - limit, _LEAST_STEP)
+    others = [written(choices) for choices in Options(estimates, methods).smallest()]
+    smallest = min(others, key=lambda program: program.flash)
     if limit is not None and smallest.flash > limit:
         raise BudgetError(
             f"model {model.name}: its smallest kernel takes {smallest.flash} bytes of flash, "
             f"{limit} are left: use fewer or narrower layers"
         )
-    return smallest
+    if options.optimize == "flash":
+        return smallest
+    fitting = [program for program in others if limit is None or program.flash <= limit]
+    return min(fitting, key=lambda program: program.worst_cycles)

@@ -59,11 +59,11 @@ def inputs(
         end = (*end, f"cpc r{pointer + 1}, r22")
     code.loop(body, n_inputs // unroll, end)
     if offset is not None:
-        _store_offset(code, offset)
+        store_offset(code, offset)
     return code
 
 
-def _store_offset(code: Code, offset: str) -> None:
+def store_offset(code: Code, offset: str) -> None:
     """-128 * sum: a byte to the left, a bit to the right, and negated."""
     low, high = _SUM[3], _SUM[:3]
     code.op(f"clr r{low}", *(f"lsr r{r}" if r == high[2] else f"ror r{r}" for r in high[::-1]))
@@ -135,5 +135,5 @@ def tiled(n_inputs: int, buffer: str, products: str, offset: str | None, *, firs
         code.extend(tile(rest))
     if offset is not None:
         code.move(_SUM[:3], sums)
-        _store_offset(code, offset)
+        store_offset(code, offset)
     return code

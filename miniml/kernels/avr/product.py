@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from miniml.kernels.avr.affine import Affine
 from miniml.kernels.avr.code import Code
@@ -54,14 +55,14 @@ def write(
     code.op(f"clr r{zero}")
     held: dict[int, int] = dict(enumerate(m)) if loaded else {}
     for i, j in _WIDE_ORDER if affine.wide else _ORDER:
-        if content[j] == 0:
+        if content[j] == 0 and not loaded:
             continue
         if j not in held:
             taken = m[0] if j == 1 or (1 in held and content[1] == 0) else m[1]
             held = {k: r for k, r in held.items() if r != taken} | {j: taken}
             code.op(f"ldi r{taken}, {content[j]}")
         code.op(f"mul r{a[i]}, r{held[j]}")
-        _add(code, affine, p, i + j, zero)
+        _add(code, affine, p, i + j, zero, every=loaded)
     top, below = p[affine.top], p[affine.top - 1]
     left, right = shifts(affine)
     for _ in range(left):
@@ -70,19 +71,21 @@ def write(
         code.op(f"lsr r{top}", f"ror r{below}")
 
 
-def carries(affine: Affine, k: int) -> int:
-    """How many bytes above k + 1 a carry of the product at byte k can reach."""
+def carries(affine: Affine, k: int, *, every: bool) -> int:
+    """How many bytes above k + 1 a carry of the product at byte k can reach; `every`: any c."""
     count = 0
     for byte in range(k + 2, affine.top + 1):
         count += 1
         # This byte holds its constant and at most three more carries so far.
         windows = (*affine.positive, *affine.negative)
-        if all((window.constant >> 8 * byte & 255) < 252 for window in windows):
+        if not every and all((window.constant >> 8 * byte & 255) < 252 for window in windows):
             break
     return count
 
 
-def _add(code: Code, affine: Affine, p: Mapping[int, int], k: int, zero: int) -> None:
+def _add(
+    code: Code, affine: Affine, p: Mapping[int, int], k: int, zero: int, *, every: bool
+) -> None:
     """Add r1:r0 at byte k, and the carry as far as it can go."""
     if k >= affine.bottom:
         code.op(f"add r{p[k]}, r0")
@@ -90,7 +93,8 @@ def _add(code: Code, affine: Affine, p: Mapping[int, int], k: int, zero: int) ->
             code.op(f"adc r{p[k + 1]}, r1")
     else:
         code.op(f"add r{p[k + 1]}, r1")
-    code.op(*(f"adc r{p[byte]}, r{zero}" for byte in range(k + 2, k + 2 + carries(affine, k))))
+    reached = range(k + 2, k + 2 + carries(affine, k, every=every))
+    code.op(*(f"adc r{p[byte]}, r{zero}" for byte in reached))
 
 
 def registers(affine: Affine) -> dict[int, int]:
@@ -111,9 +115,15 @@ def routine(label: str, affine: Affine, *, fix: bool) -> Code:
     return code
 
 
+def to_share(affine: Affine) -> Affine:
+    """With as many products as there are, so that few subroutines serve all: more are no harm.
+
+    What is summed lies between a * m + c - dropped and a * m + c either way.
+    """
+    return affine if affine.wide and affine.top == 5 else replace(affine, bottom=1)
+
+
 def key(affine: Affine, *, fix: bool) -> str:
     """What tells one subroutine from another: rows with the same key share one."""
-    reach = "".join(str(carries(affine, k)) for k in range(1, 5))
-    zeros = "".join("z" if affine.multiplier >> 8 * j & 255 == 0 else "m" for j in range(3))
     flags = f"{'w' if affine.wide else ''}{'f' if fix else ''}"
-    return f"{affine.shift}_{affine.bottom}_{reach}{zeros}{flags}"
+    return f"{affine.shift}_{affine.bottom}{flags}"

@@ -103,6 +103,8 @@ def emit(
     """
     if product.REGISTERS - {*free, *(sums if sums == product.SUM else ())}:
         shared = None
+    if shared is not None:
+        affine = product.to_share(affine)
     writer = _Writer(code, row, affine, sums, free, shared)
     return writer.write(delta, target)
 
@@ -206,25 +208,34 @@ class _Writer:
         else:
             spent = self._leave("brmi", self.lowest, row.low, spent)
         beyond = self.affine.beyond
-        start = base
-        for number, window in enumerate(windows):
-            final = number == len(windows) - 1
-            if final and not both and row.high >= beyond:
-                if number == 0:
-                    code.op(f"cpi r{self.a[2]}, {window.third + 1}")
-                    spent = self._leave("brsh", self.highest, beyond, spent + 1)
-                else:
-                    spent = self._leave("brne", self.highest, beyond, spent)
-            spent += self._load(window)
-            if final:
-                self.open.append((start, spent + (2 if both else 0)))
-                if both:
-                    code.op("rjmp 1f")
-            else:
-                code.op(f"cpi r{self.a[2]}, {window.third + 1}", "brlo 1f")
-                self.open.append((start, spent + 1 + 1 + TAKEN))
-                spent += 2
-            start += WINDOW
+        if not both and row.high >= beyond:
+            code.op(f"cpi r{self.a[2]}, {windows[-1].third + 1}")
+            spent = self._leave("brsh", self.highest, beyond, spent + 1)
+        starts = [base + number * WINDOW for number in range(len(windows))]
+        self._pick(list(zip(starts, windows, strict=True)), spent, 4, last=not both)
+
+    def _pick(
+        self, windows: list[tuple[int, Window]], spent: int, label: int, *, last: bool
+    ) -> None:
+        """Load a window's constant by the third byte, halving; `last`: the product follows."""
+        code, third = self.code, self.a[2]
+        start, window = windows[0]
+        if len(windows) > 2:
+            middle = len(windows) // 2
+            code.op(f"cpi r{third}, {windows[middle][1].third}", f"brsh {label}f")
+            self._pick(windows[:middle], spent + 2, label + 1, last=False)
+            code.label(str(label))
+            self._pick(windows[middle:], spent + 1 + 1 + TAKEN, label + 1, last=last)
+            return
+        spent += self._load(window)
+        if len(windows) == 2:
+            code.op(f"cpi r{third}, {windows[1][1].third}", "brlo 1f")
+            self.open.append((start, spent + 1 + 1 + TAKEN))
+            start, window = windows[1]
+            spent += 2 + self._load(window)
+        self.open.append((start, spent + (0 if last else 2)))
+        if not last:
+            code.op("rjmp 1f")
 
     def _down(self, spent: int) -> None:
         """From -1 downwards, one window after the other."""

@@ -75,15 +75,17 @@ class LayerOptions:
             some = [index for index in left if loop.is_wide(rows.rows[index]) == wide]
             most = loop.most_rows(rows.layer.n_inputs, wide)
             groups += [("loop", part) for part in _split(some, most, even=True)]
-        return LayerChoice(
-            tuple(groups), not exact_only, takes_in=state.takes_in, short=state.short
-        )
+        takes_in = state.takes_in and not any(method == "loop" for method, _ in groups)
+        if any(method == "tall" for method, _ in groups):
+            # It takes in a model's inputs, but none that others need too.
+            takes_in = takes_in and len(groups) == 1 and rows.number == 1
+        return LayerChoice(tuple(groups), not exact_only, takes_in=takes_in, short=state.short)
 
     def fastest(self) -> LayerState:
         """Every row that can by the fastest method."""
         fast = len(self.rows) if self.fast else 0
         middle = 0 if self.fast else len(self.rows)
-        takes_in = bool(self.rows) and not self.others and (fast > 0 or self.middle != "tall")
+        takes_in = bool(self.rows) and not self.others
         return LayerState(fast, middle, takes_in)
 
     def slower(self, state: LayerState) -> Iterator[LayerState]:
@@ -93,25 +95,36 @@ class LayerOptions:
         if not state.short:
             yield replace(state, short=True)
         if self.tall and not state.tall:
-            yield replace(state, tall=True, takes_in=False)
+            yield replace(state, tall=True)
             if state.fast:
-                yield replace(
-                    state, fast=0, middle=len(self.rows), tall=True, takes_in=False, short=True
-                )
+                yield LayerState(0, len(self.rows), takes_in=True, short=True, tall=True)
+            yield replace(state, tall=True, takes_in=True)
         total = len(self.rows)
         most = _MOST_ROWS.get(self.fast or "", 1)
         whole = -(-state.fast // most)
         for fast in {state.fast - 1, state.fast - 2, *((whole - s) * most for s in (1, 2, 3))}:
             if 0 <= fast < state.fast:
                 if self.middle:
-                    near = state.takes_in and not state.tall and self.middle != "tall"
                     middle = state.middle + state.fast - fast
-                    yield replace(state, fast=fast, middle=middle, takes_in=near)
+                    yield replace(state, fast=fast, middle=middle)
                 if state.middle == 0:
                     yield replace(state, fast=fast, takes_in=state.takes_in and fast == total)
         for steps in (1, 2, 5, 10):
             if state.middle >= steps:
                 yield replace(state, middle=state.middle - steps, takes_in=False)
+
+    def faster(self, state: LayerState) -> Iterator[LayerState]:
+        """Small steps back up, for the last bytes."""
+        if state.short:
+            yield replace(state, short=False)
+        if not state.takes_in:
+            yield replace(state, takes_in=True)
+        left = len(self.rows) - state.fast - state.middle
+        if self.fast and state.fast < len(self.rows):
+            middle = state.middle - (left == 0)
+            yield replace(state, fast=state.fast + 1, middle=middle)
+        if self.middle and left:
+            yield replace(state, middle=state.middle + 1)
 
 
 class Options:
@@ -163,6 +176,13 @@ class Options:
         for share in self.shares[self.shares.index(state.share) + 1 :]:
             yield replace(state, share=share)
 
+    def faster(self, state: State) -> Iterator[State]:
+        """States that take more flash than one that fits, but might still."""
+        for position, (layer, one) in enumerate(zip(self.layers, state.layers, strict=True)):
+            for other in layer.faster(one):
+                layers = (*state.layers[:position], other, *state.layers[position + 1 :])
+                yield replace(state, layers=layers)
+
     def _overhead(self) -> int:
         total = _FRAME + _AFTER_LAYER * (len(self.layers) - 1)
         labels = set()
@@ -196,6 +216,12 @@ def search(
         if best is None:
             return None
         _, state, cost = best
+    while limit is not None:
+        found = [(options.cost(other), other) for other in options.faster(state)]
+        found = [(c, other) for c, other in found if c.flash <= limit and c.cycles < cost.cycles]
+        if not found:
+            break
+        cost, state = min(found, key=lambda one: one[0].cycles)
     return options.choices(state), state.share
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from miniml.kernels.avr import entry
 from miniml.kernels.avr.code import Code
 from miniml.kernels.avr.finish import Finished, Sum, finish
 from miniml.kernels.avr.group import Context, Group
@@ -17,9 +18,9 @@ from miniml.kernels.avr.requantize import Paths, Shared
 from miniml.kernels.avr.rows import Row
 
 TILE = 12
-_X = tuple(range(2, 14))
+_X = entry.X
 _W = tuple(range(16, 28))
-_SUM, _ZERO = (14, 15, 30), 31
+_SUM, _ZERO = (14, 15, 30), entry.ZERO
 _LOADED = (16, 17, 18)  # a sum, before it is requantized
 _REACH = 3600  # bytes, of 4094, with room for the shared code itself
 
@@ -35,11 +36,15 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
     rows = _ordered([layer.rows[index] for index in indices])
     sums = f"{context.name}_sums"
     code = Code()
-    calls = _Calls(label, context.offset, len(rows))
+    takes_in = context.takes_in == label
+    calls = _Calls(label, None if takes_in else context.offset, len(rows))
     held: dict[int, int] = {}
+    if takes_in:
+        entry.begin(code, context)
     for number, first in enumerate(range(0, layer.layer.n_inputs, TILE)):
         columns = range(first, min(first + TILE, layer.layer.n_inputs))
-        for register in _load(code, context, columns):
+        lost = entry.load(code, context, columns) if takes_in else _load(code, context, columns)
+        for register in lost:
             held.pop(register, None)
         code.load_address(28, sums)
         for row in rows:
@@ -51,16 +56,22 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
             calls.call(code, number, len(columns))
         calls.between(code, number)
     calls.end(code, context)
+    if takes_in:
+        entry.end(code, context)
     how: dict[int, str] = {}
     paths: dict[int, Paths] = {}
     waiting = 0
+    held_offset = False
     cycles = code.cycles
     shared = Shared(f"{context.name}_times", context.routines) if context.short else None
     free = [register for register in range(16, 32) if register not in _LOADED]
     for position, row in enumerate(rows):
         places = (f"{sums} + {3 * position + byte}" for byte in range(3))
+        before = code.cycles
         code.op(*(f"lds r{r}, {place}" for r, place in zip(_LOADED, places, strict=True)))
-        cycles += 2 * len(_LOADED)
+        if takes_in:
+            entry.correct(code, context, _LOADED, held=held_offset)
+        cycles += code.cycles - before
         one = Sum(
             row,
             context.affines[row.index],
@@ -70,11 +81,12 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
         )
         own = f"{label}_{row.index}"
         last = Code()
-        found = finish(last, [one], free, context.names, context.constants, own, shared)
+        done = finish(last, [one], free, context.names, context.constants, own, shared)
         code.repeat(last, 0)
-        how |= found.how
-        paths |= found.paths
-        waiting = max(waiting, found.waiting)
+        how |= done.how
+        paths |= done.paths
+        waiting = max(waiting, done.waiting)
+        held_offset = done.waiting == 0  # the exact routine uses all registers
     proofs = tuple(f"{row.low} <= accumulator <= {row.high} fits 24 bits" for row in rows)
     order = tuple(row.index for row in rows)
     return Group(code, cycles, Finished(how, paths, waiting, False), "tall", order, proofs)
@@ -83,11 +95,17 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
 def _ordered(rows: list[Row]) -> list[Row]:
     """Rows next to each other share weights, which then need no second LDI."""
     weights = np.array([row.weights for row in rows])
-    order, left = [0], set(range(1, len(rows)))
-    while left:
-        same = (weights == weights[order[-1]]).sum(axis=1)
-        order.append(max(sorted(left), key=lambda row: int(same[row])))
-        left.remove(order[-1])
+    same = (weights[:, np.newaxis] == weights).sum(axis=2)
+    best: tuple[int, list[int]] = (-1, [])
+    for start in range(len(rows)):
+        order, left, shared = [start], set(range(len(rows))) - {start}, 0
+        while left:
+            following = max(left, key=lambda row: (same[order[-1], row], -row))
+            shared += int(same[order[-1], following])
+            order.append(following)
+            left.remove(following)
+        best = max(best, (shared, order))
+    order = best[1]
     return [rows[position] for position in order]
 
 
@@ -109,7 +127,7 @@ def _load(code: Code, context: Context, columns: range) -> list[int]:
 class _Calls:
     """Calls of the shared code, a copy of which follows every so many tiles."""
 
-    def __init__(self, label: str, offset: str, rows: int) -> None:
+    def __init__(self, label: str, offset: str | None, rows: int) -> None:
         self.label, self.offset = label, offset
         tile_bytes = (2 * TILE + 2) * rows + 6 * TILE
         self.tiles = _REACH // tile_bytes  # on either side of a copy
@@ -145,7 +163,7 @@ class _Calls:
         return f"{self.label}_call_{copy}_{columns}{'_first' if first else ''}"
 
     def _routine(self, key: tuple[int, int, bool]) -> Code:
-        return _routine(self._name(key), key[1], self.offset if key[2] else None)
+        return _routine(self._name(key), key[1], key[2], self.offset)
 
     def _write(self, code: Code, keys: list[tuple[int, int, bool]]) -> None:
         if not keys:
@@ -159,14 +177,16 @@ class _Calls:
         code.label("9")
 
 
-def _routine(name: str, columns: int, offset: str | None) -> Code:
+def _routine(name: str, columns: int, first: bool, offset: str | None) -> Code:
     """Multiply-accumulates of a row's part in a tile; Y moves to the next row's sum.
 
-    The first tile's sums begin with what is stored at `offset`.
+    The first tile's sums begin with what is stored at `offset`, or with 0.
     """
     code = Code()
     code.label(name)
-    if offset is None:
+    if first and offset is None:
+        code.op(*(f"clr r{register}" for register in _SUM))
+    elif not first or offset is None:
         code.op(f"ld r{_SUM[0]}, Y", f"ldd r{_SUM[1]}, Y+1", f"ldd r{_SUM[2]}, Y+2")
     else:
         code.op(*(f"lds r{register}, {offset} + {byte}" for byte, register in enumerate(_SUM)))

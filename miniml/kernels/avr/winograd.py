@@ -19,9 +19,9 @@ from miniml.kernels.avr.tiles import Tile, TileRow, tile_row, tiles
 MOST_ROWS = 5
 _X = tuple(range(16, 24))
 _TILE_SUM = (24, 25)
-_START = (14, 15)  # START - sum of xa * xb
+_START = (28, 29)  # START - sum of xa * xb
 _ZERO = 30
-_SUMS = ((2, 3, 12), (4, 5, 13), (6, 7, 28), (8, 9, 29), (10, 11, 31))
+_SUMS = ((2, 3, 12), (4, 5, 13), (6, 7, 14), (8, 9, 15), (10, 11, 31))
 
 
 def serves(rows: LayerRows, row: Row) -> bool:
@@ -140,8 +140,7 @@ def _load(
         if context.products or any(part.extra for part in parts):
             for column, register in enumerate(registers):
                 code.op(f"sts {context.input(tile, column)}, r{register}")
-    prepare.tile_start(code, _X[: tile.registers], _TILE_SUM)
-    code.op(f"movw r{_START[0]}, r{_TILE_SUM[0]}")
+    prepare.tile_start(code, _X[: tile.registers], _START)
     if context.products:
         code.op(f"sts {start}, r{_START[0]}", f"sts {start} + 1, r{_START[1]}")
 

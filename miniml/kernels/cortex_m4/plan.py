@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,12 +33,8 @@ def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
         BudgetError: not even the smallest program fits into options.flash_bytes and sram_bytes.
     """
     allowed = frozenset(METHODS if options.methods is None else options.methods)
-    plans = []
-    low, high = model.input.input_min, INPUT_LIMIT
-    for layer in model.layers:
-        plans.append([prove(layer, row, low, high, allowed) for row in range(layer.n_outputs)])
-        low, high = output_range(layer)
-    program = Chooser(model, plans, allowed).choose(options)
+    chooser = _chooser(model, allowed)
+    program, plans = chooser.choose(options), chooser.plans
     return KernelProgram(
         core="cortex-m4",
         assembly=text_of(program, _header(program, options), options.placement),
@@ -52,6 +49,17 @@ def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
         ),
         worst_cycles=program.cycles,
     )
+
+
+# One model is planned for several placements and limits: proofs and costs stay.
+@lru_cache(maxsize=4)
+def _chooser(model: QuantizedModel, allowed: frozenset[str]) -> Chooser:
+    plans = []
+    low, high = model.input.input_min, INPUT_LIMIT
+    for layer in model.layers:
+        plans.append([prove(layer, row, low, high, allowed) for row in range(layer.n_outputs)])
+        low, high = output_range(layer)
+    return Chooser(model, plans, allowed)
 
 
 @dataclass(frozen=True)

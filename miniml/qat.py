@@ -54,7 +54,8 @@ def fine_tune(
         progress: called with epoch, epochs and the epoch's mean loss.
 
     Raises:
-        CalibrationError: training diverged, or the rows tell nothing about the ranges.
+        WeightError: training diverged.
+        CalibrationError: the rows tell nothing about the ranges.
     """
     network = Network.from_layers(model.layers, loss)
 

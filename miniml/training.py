@@ -40,7 +40,7 @@ def train(dataset: Dataset, split: Split, settings: Settings, progress: Progress
 
     Raises:
         ModelError: every run diverged.
-        CalibrationError: with [training] qat_epochs, see `tune_for_int8`.
+        WeightError, CalibrationError: with [training] qat_epochs, see `tune_for_int8`.
     """
     model = _train_float(dataset, split, settings, progress)
     if settings.training.qat_epochs:
@@ -58,7 +58,8 @@ def tune_for_int8(
         dataset, split, settings, progress: as for `train`.
 
     Raises:
-        CalibrationError: training diverged, or the rows tell nothing about the ranges.
+        WeightError: training diverged.
+        CalibrationError: the rows tell nothing about the ranges.
     """
     targets, _ = _targets(dataset, split, settings)
     loss = _output(settings)[1]

@@ -21,13 +21,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.neural_network import MLPClassifier
 
-from miniml.advisor import Trial, advise
+from miniml.advisor import QAT_SHARE, Choice, Trial, advise
 from miniml.dataset import Dataset, Split
 from miniml.evaluation import Metrics, evaluate
 from miniml.float_model import FloatModel
 from miniml.post_training import quantize_trained
 from miniml.settings import Settings, parse_settings
-from miniml.training import train
+from miniml.training import train, tune_for_int8
 
 FOLDS, SEEDS = 5, 10
 CALIBRATION_SHARE = 0.125  # of a fold's training rows: a tenth of all
@@ -151,23 +151,18 @@ def run_outlier(seed: int) -> Record:
     settings = settings_of(study, seed)
     floats = with_outlier(train(dataset, split, settings, _silent), dataset)
     record: Record = {"study": OUTLIER, "seed": seed, "fold": 0}
-    advice = advise(floats, dataset, split, settings, _silent)
-    for name, granular, aware in (
-        ("per_layer", False, False),
-        ("per_channel", True, False),
-        ("qat", False, True),
+    rows = dataset.features[np.union1d(split.train, split.calibration)]
+    aware = Choice(False, "minmax", 100.0, False, EPOCHS // QAT_SHARE).apply(settings)
+    for name, granular, model in (
+        ("per_layer", False, floats),
+        ("per_channel", True, floats),
+        ("qat", False, tune_for_int8(floats, dataset, split, aware, _silent)),
     ):
-        tried = [
-            trial
-            for trial in advice.trials
-            if trial.choice.per_channel is granular and bool(trial.choice.qat_epochs) is aware
-        ]
-        if tried:
-            record[name] = _figure(tried[0], floats, dataset, split)
-    record["float"] = _float(evaluate(floats, advice.best.model, dataset, split.test))
-    record["advised"] = _figure(advice.best, floats, dataset, split)
-    record["choice"] = str(advice.best.choice)
-    return record
+        asked = Choice(granular, "minmax", 100.0, False).apply(settings)
+        int8 = quantize_trained(model, rows, asked)
+        record[name] = _int8(evaluate(floats, int8, dataset, split.test))
+    record["float"] = _float(evaluate(floats, int8, dataset, split.test))
+    return record | _advised(floats, dataset, split, settings)
 
 
 def with_outlier(model: FloatModel, dataset: Dataset) -> FloatModel:

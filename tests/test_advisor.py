@@ -19,8 +19,10 @@ from test_ranges import using
 from test_training import load, silent, with_training
 
 from miniml.advisor import ALIKE, Trial, advise, best_of
+from miniml.boards import Board
+from miniml.cli import advice as advice_command
 from miniml.cli import main
-from miniml.errors import ModelError
+from miniml.errors import BudgetError, ModelError
 from miniml.lock import LOCK_FILE
 from miniml.pipeline import make_lock, prepare
 from miniml.toml_edit import set_keys
@@ -117,6 +119,23 @@ def test_the_command_prints_a_table_and_writes_nothing(
     assert sum("per_layer, " in line for line in lines[3:19]) == 8
     assert any(line.startswith("take per_") for line in lines)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_board_that_is_too_small_is_said_to_be(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(model: object, board: Board, code: object) -> None:
+        if board.core == "avr":
+            raise BudgetError("no method fits")
+
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setattr(advice_command, "kernels_for", full)
+    assert main(["quantize", "--advise", str(folder)]) == 0
+    assert capsys.readouterr().out.count("too large") == 2
+    assert main(["quantize", "--advise", "--json", str(folder)]) == 0
+    costed = [t["boards"] for t in json.loads(capsys.readouterr().out)["trials"] if t["boards"]]
+    assert [boards["uno, nanoatmega328"] for boards in costed] == [None, None]
+    assert all(boards["pico"]["cycles"] > 0 for boards in costed)
 
 
 def test_take_writes_the_choice_and_leaves_the_comments(

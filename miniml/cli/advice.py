@@ -16,7 +16,7 @@ from miniml.cli.output import load, show, warn
 from miniml.cost import Cost, foretell
 from miniml.cost.calibration import load_calibrations
 from miniml.cost.foretelling import ANY_TOOLCHAIN
-from miniml.errors import MiniMLError
+from miniml.errors import BudgetError, MiniMLError
 from miniml.kernels.choice import kernels_for
 from miniml.lock import Lock
 from miniml.model import Int8Array
@@ -24,7 +24,8 @@ from miniml.pipeline import progress_line
 from miniml.settings import Settings, load_settings
 from miniml.toml_edit import set_keys
 
-Costs = dict[str, Cost]
+# None: the model doesn't fit the board.
+Costs = dict[str, Cost | None]
 
 
 def run_advice(arguments: argparse.Namespace, lock: Lock) -> int:
@@ -71,9 +72,13 @@ def _best_of_kinds(advice: Advice) -> list[Trial]:
 
 def _costs(trial: Trial, boards: dict[str, Board], settings: Settings, features: Any) -> Costs:
     inputs: Int8Array = reference.quantize_inputs(trial.model, features)
-    found = {}
+    found: Costs = {}
     for name, board in boards.items():
-        kernels = kernels_for(trial.model, board, settings.code)
+        try:
+            kernels = kernels_for(trial.model, board, settings.code)
+        except BudgetError:
+            found[name] = None
+            continue
         records = load_calibrations().records
         known = sorted(toolchain for core, toolchain in records if core == board.core)
         toolchain = ANY_TOOLCHAIN if kernels else next(iter(known), None)
@@ -83,7 +88,7 @@ def _costs(trial: Trial, boards: dict[str, Board], settings: Settings, features:
 
 def _json(trial: Trial, costs: Costs | None) -> dict[str, Any]:
     boards = {
-        name: {key: getattr(cost, key) for key in ("flash", "sram", "cycles", "toolchain")}
+        name: cost and {key: getattr(cost, key) for key in ("flash", "sram", "cycles", "toolchain")}
         for name, cost in (costs or {}).items()
     }
     return {
@@ -114,14 +119,15 @@ def _table(advice: Advice, boards: dict[str, Board], costs: dict[int, Costs]) ->
         mark = "* " if trial is advice.best else "  "
         line = f"{mark}{trial.choice!s:44}{value:>9.4g}{trial.loss:>7.2f}{trial.error:>7.2f}"
         for name, width in zip(boards, widths, strict=True):
-            line += f"  {_cells(costs.get(id(trial), {}).get(name)):>{width}}"
+            found = costs.get(id(trial))
+            line += f"  {'' if found is None else _cells(found[name]):>{width}}"
         lines.append(line.rstrip())
     return lines
 
 
 def _cells(cost: Cost | None) -> str:
     if cost is None:
-        return ""
+        return "too large"
     cycles = "?" if cost.cycles is None else f"{cost.cycles:,}"
     return f"{cost.flash:,} {cost.sram:>8,} {cycles:>11}"
 

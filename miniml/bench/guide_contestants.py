@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from miniml.adapters.export import export
+from miniml.bench import cmsis_nn
 from miniml.boards import Board, in_mode
 from miniml.calibration import calibration_rows
 from miniml.cost.benchmark import ModelCode
 from miniml.cost.benchmark_modes import Header
-from miniml.errors import UsageError
 from miniml.float_net import DeviceModel, FloatNet, device_model
 from miniml.kernels.choice import kernels_for
 from miniml.model import QuantizedModel
 from miniml.pipeline import Prepared
 from miniml.post_training import quantize_trained
-
-# What CMSIS-NN's fully connected layers need; those that a release has are compiled.
-_CMSIS_SOURCES = (
-    "ConvolutionFunctions/arm_convolve_1x1_s8_fast.c",
-    "ConvolutionFunctions/arm_convolve_s8.c",
-    "ConvolutionFunctions/arm_nn_mat_mult_kernel_row_offset_s8_s16.c",
-    "ConvolutionFunctions/arm_nn_mat_mult_kernel_s8_s16.c",
-    "FullyConnectedFunctions/arm_fully_connected_s8.c",
-    "NNSupportFunctions/arm_nn_mat_mult_nt_t_s8.c",
-    "NNSupportFunctions/arm_nn_vec_mat_mult_t_s8.c",
-    "NNSupportFunctions/arm_q7_to_q15_with_offset.c",
-    "NNSupportFunctions/arm_s8_to_s16_unordered_with_offset.c",
-)
 
 
 @dataclass(frozen=True)
@@ -101,7 +86,12 @@ def header_of(
     if kernels is not None:
         code = ModelCode(text, {"kernels.S": kernels.assembly})
     elif contestant.kernels == "library":
-        code = cmsis_nn_code(text)
+        code = ModelCode(
+            text,
+            sources=tuple(cmsis_nn.sources()),
+            includes=tuple(cmsis_nn.includes()),
+            flags=(cmsis_nn.ENABLED, *cmsis_nn.version_flags()),
+        )
     floats = isinstance(net, FloatNet)
     header = Header(code, net.name, net.widths, np.dtype(np.float32 if floats else np.int8))
     return header, net, kernels.flash if kernels else size_of(net)
@@ -123,23 +113,4 @@ def size_of(net: DeviceModel) -> int:
         + layer.shifts.nbytes
         + (0 if layer.table is None else layer.table.nbytes)
         for layer in net.layers
-    )
-
-
-def cmsis_nn_code(header: str) -> ModelCode:
-    """A header of mode cmsis_nn with CMSIS-NN 4.0.0 as the development package bakenn carries it.
-
-    Raises:
-        UsageError: bakenn is not installed.
-    """
-    found = importlib.util.find_spec("bakenn")
-    if found is None or found.origin is None:
-        raise UsageError("bakenn, which carries CMSIS-NN, is missing: pip install miniml-pio[dev]")
-    vendor = Path(found.origin).parent / "backend" / "cmsis_nn" / "vendor"
-    sources = (vendor / "cmsis_nn" / "Source" / name for name in _CMSIS_SOURCES)
-    return ModelCode(
-        header,
-        sources=tuple(path for path in sources if path.is_file()),
-        includes=(vendor / "cmsis_nn" / "Include", vendor / "cmsis_core" / "Include"),
-        flags=("-DCMSISNN_ENABLED",),
     )

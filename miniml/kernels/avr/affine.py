@@ -14,7 +14,7 @@ has a c that meets all of them, as these are intervals on a line; it is proved i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +47,7 @@ class Affine:
         negative: windows from -1 downwards.
         fix: outputs above the highest one must be cut to it.
         wide: all 24 bits are multiplied; then there is one window, up to its third byte.
+        other: one that takes fewer registers, or None.
     """
 
     base: int
@@ -57,6 +58,11 @@ class Affine:
     negative: tuple[Window, ...]
     fix: bool
     wide: bool = False
+    other: Affine | None = None
+
+    def narrow(self) -> Affine | None:
+        """One that takes at most six registers besides the sum; None: there is none."""
+        return self.other if self.wide and self.top - self.bottom == 4 else self
 
     @property
     def beyond(self) -> int:
@@ -119,7 +125,8 @@ def search(row: Row) -> Affine | None:
         last = int(thresholds[-1]) - base >> 16
         end = min(row.high - base, (last + 1) * WINDOW - 1)
         side = _side(last, thresholds - base, outputs, 0, end, lowest, _NO_LIMIT, wide=True)
-        found = _search_shifts([side], [], base, True, wide=True) or found
+        wide = _search_shifts([side], [], base, True, wide=True)
+        found = found if wide is None else replace(wide, other=found)
     return found
 
 
@@ -179,8 +186,6 @@ def _search_shifts(
     if slopes is None:
         return None
     for shift, bottom in _CUTS:
-        if wide and (shift + 7) // 8 - bottom > 3:  # registers
-            continue
         low, high = (slope * 2.0**shift for slope in slopes)
         for multiplier in _candidates(int(low) + 1, min(int(high), (1 << 24) - 1)):
             windows = []

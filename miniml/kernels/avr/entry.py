@@ -27,17 +27,17 @@ def begin(code: Code, context: Context) -> None:
     code.op(*(f"sts {context.offset} + {byte}, r1" for byte in range(3)))
 
 
-def load(code: Code, context: Context, columns: range) -> tuple[int, ...]:
+def load(code: Code, context: Context, registers: tuple[int, ...]) -> tuple[int, ...]:
     """A tile's inputs, clamped and moved to x'; returns the registers that are lost."""
-    label = f"{context.prefix}_inputs_{len(columns)}"
+    label = f"{context.prefix}_inputs_{registers[0]}_{len(registers)}"
     if label not in context.routines:
-        context.routines[label] = _routine(label, context, len(columns))
+        context.routines[label] = _routine(label, context, registers)
     code.op(f"call {label}")
     code.cycles += context.routines[label].cycles
     return _LOST
 
 
-def _routine(label: str, context: Context, columns: int) -> Code:
+def _routine(label: str, context: Context, registers: tuple[int, ...]) -> Code:
     code = Code()
     code.label(label)
     parts = _SUM[: 3 if context.rows.layer.n_inputs > 257 else 2]
@@ -46,7 +46,7 @@ def _routine(label: str, context: Context, columns: int) -> Code:
     signed = context.rows.x_low < 0
     if signed:
         code.op("ldi r16, 128", "ldi r17, 1")
-    for register in X[:columns]:
+    for register in registers:
         code.op(f"ld r{register}, X+")
         if signed:
             # x + 128 is 0 for -128 alone: CP sets the carry, which makes it 1.

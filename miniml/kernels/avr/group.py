@@ -83,6 +83,11 @@ class Group:
 Builder = Callable[[Context, tuple[int, ...], str], Group]
 
 
+def narrow(affine: Affine | None) -> Affine | None:
+    """For methods that leave few registers."""
+    return None if affine is None else affine.narrow()
+
+
 def end_group(
     context: Context,
     code: Code,

@@ -16,7 +16,7 @@ from functools import cache
 
 from miniml.kernels.avr.code import Code
 from miniml.kernels.avr.finish import Sum
-from miniml.kernels.avr.group import Context, Group, end_group
+from miniml.kernels.avr.group import Context, Group, end_group, narrow
 from miniml.kernels.avr.rows import Row
 
 _X, _ZERO = 28, 29
@@ -128,7 +128,7 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
     found = [
         Sum(
             row,
-            None if wide else context.affines[row.index],
+            None if wide else narrow(context.affines[row.index]),
             not wide and row.index in context.tables,
             registers,
             delta(row, layer.x_low),

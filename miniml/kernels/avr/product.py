@@ -12,11 +12,15 @@ from miniml.kernels.avr.code import Code
 SUM = (16, 17, 18)
 PRODUCT = (19, 20, 21, 22, 23)
 MULTIPLIER = (24, 26, 27)
-ZERO = 23  # of a wide sum, whose products have four bytes
+ZERO = 25  # of a wide sum
 # Bytes of sum and multiplier by rising weight, so that carries can't go far.
 _ORDER = ((0, 1), (1, 0), (1, 1), (0, 2), (1, 2))
 _WIDE_ORDER = ((0, 1), (1, 0), (1, 1), (2, 0), (0, 2), (2, 1), (1, 2), (2, 2))
-REGISTERS = frozenset((*SUM, *PRODUCT, *MULTIPLIER))
+
+
+def needed(affine: Affine) -> frozenset[int]:
+    """Registers that the subroutine changes."""
+    return frozenset((*SUM, *PRODUCT, *MULTIPLIER, *((ZERO,) if affine.wide else ())))
 
 
 def shifts(affine: Affine) -> tuple[int, int]:
@@ -120,7 +124,7 @@ def to_share(affine: Affine) -> Affine:
 
     What is summed lies between a * m + c - dropped and a * m + c either way.
     """
-    return affine if affine.wide and affine.top == 5 else replace(affine, bottom=1)
+    return replace(affine, bottom=1)
 
 
 def key(affine: Affine, *, fix: bool) -> str:

@@ -96,12 +96,12 @@ def emit(
         row, affine: what `search` found for it.
         delta: modulo 2^24.
         sums: registers of the sum, low to high; they are lost.
-        free: upper registers that may be lost: six besides `sums`, and three more unless
-            `sums` are upper registers.
+        free: upper registers that may be lost: six besides `sums` (seven if `affine` isn't
+            narrow), and three more unless `sums` are upper registers.
         target: where the byte goes.
         shared: where multiplications are shared; None: each row has its own.
     """
-    if product.REGISTERS - {*free, *(sums if sums == product.SUM else ())}:
+    if product.needed(affine) - {*free, *(sums if sums == product.SUM else ())}:
         shared = None
     if shared is not None:
         affine = product.to_share(affine)

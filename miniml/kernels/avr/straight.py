@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from miniml.kernels.avr import prepare
 from miniml.kernels.avr.code import Code
 from miniml.kernels.avr.finish import Sum
-from miniml.kernels.avr.group import Context, Group, end_group
+from miniml.kernels.avr.group import Context, Group, end_group, narrow
 from miniml.kernels.avr.rows import Row
 
 MOST_ROWS = 6
@@ -66,7 +66,7 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
     found = [
         Sum(
             one.row,
-            context.affines[one.row.index],
+            narrow(context.affines[one.row.index]),
             one.row.index in context.tables,
             _close(code, one),
             one.row.bias - one.too_much,

@@ -22,6 +22,8 @@ _X = entry.X
 _W = tuple(range(16, 28))
 _SUM, _ZERO = (14, 15, 30), entry.ZERO
 _LOADED = (16, 17, 18)  # a sum, before it is requantized
+_TAIL, _TAIL_WEIGHTS, _TAIL_ZERO = (11, 12, 13, 14), (19, 20, 21, 22), 15
+_NEAR_ROWS = 36  # whose requantization is within reach of RCALL
 _REACH = 3600  # bytes, of 4094, with room for the shared code itself
 
 
@@ -41,10 +43,12 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
     held: dict[int, int] = {}
     if takes_in:
         entry.begin(code, context)
-    for number, first in enumerate(range(0, layer.layer.n_inputs, TILE)):
-        columns = range(first, min(first + TILE, layer.layer.n_inputs))
-        lost = entry.load(code, context, columns) if takes_in else _load(code, context, columns)
-        for register in lost:
+    n_inputs = layer.layer.n_inputs
+    # A few columns at the end are done where the sums are loaded anyway.
+    rest = n_inputs % TILE if n_inputs > TILE and n_inputs % TILE <= len(_TAIL) else 0
+    for number, first in enumerate(range(0, n_inputs - rest, TILE)):
+        columns = range(first, min(first + TILE, n_inputs))
+        for register in _load(code, context, columns, _X, takes_in):
             held.pop(register, None)
         code.load_address(28, sums)
         for row in rows:
@@ -56,6 +60,10 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
             calls.call(code, number, len(columns))
         calls.between(code, number)
     calls.end(code, context)
+    tail = _Tail(context, rows, range(n_inputs - rest, n_inputs), label)
+    if rest:
+        _load(code, context, tail.columns, _TAIL, takes_in)
+        tail.begin(code)
     if takes_in:
         entry.end(code, context)
     how: dict[int, str] = {}
@@ -66,11 +74,13 @@ def build(context: Context, indices: tuple[int, ...], label: str) -> Group:
     shared = Shared(f"{context.name}_times", context.routines) if context.short else None
     free = [register for register in range(16, 32) if register not in _LOADED]
     for position, row in enumerate(rows):
-        places = (f"{sums} + {3 * position + byte}" for byte in range(3))
         before = code.cycles
-        code.op(*(f"lds r{r}, {place}" for r, place in zip(_LOADED, places, strict=True)))
+        if not held_offset:  # nor Y
+            code.load_address(28, f"{sums} + {3 * position}")
+        code.op(*(f"ld r{register}, Y+" for register in _LOADED))
         if takes_in:
             entry.correct(code, context, _LOADED, held=held_offset)
+        tail.row(code, row)
         cycles += code.cycles - before
         one = Sum(
             row,
@@ -109,19 +119,57 @@ def _ordered(rows: list[Row]) -> list[Row]:
     return [rows[position] for position in order]
 
 
-def _load(code: Code, context: Context, columns: range) -> list[int]:
+def _load(
+    code: Code, context: Context, columns: range, registers: tuple[int, ...], takes_in: bool
+) -> tuple[int, ...]:
     """A tile's inputs; returns the registers of weights that are lost."""
+    if takes_in:
+        return entry.load(code, context, registers[: len(columns)])
     shift = context.rows.x_low < 0 and not context.shifted
     code.load_address(26, f"{context.buffer} + {columns[0]}")
     if shift:
         code.op("ldi r16, 128")
-    for register, _ in zip(_X, columns, strict=False):
+    for register, _ in zip(registers, columns, strict=False):
         code.op(f"ld r{register}, X+")
         if shift:
             code.op(f"eor r{register}, r16")
     if columns[0] == 0:
         code.op(f"clr r{_ZERO}")
-    return [26, 27, *([16] if shift else [])]
+    return (16, 26, 27) if shift else (26, 27)
+
+
+class _Tail:
+    """The last columns: in registers that no requantization touches, not even the exact one."""
+
+    def __init__(self, context: Context, rows: list[Row], columns: range, label: str) -> None:
+        self.context, self.columns = context, columns
+        self.label = f"{label}_tail"
+        self.near = len(rows) <= _NEAR_ROWS
+        self.routine = Code()
+        self.routine.label(self.label)
+        for x, w in list(zip(_TAIL, _TAIL_WEIGHTS, strict=True))[: len(columns)]:
+            self.routine.op(f"mul r{x}, r{w}", f"add r{_LOADED[0]}, r0", f"adc r{_LOADED[1]}, r1")
+            self.routine.op(f"adc r{_LOADED[2]}, r{_TAIL_ZERO}")
+        self.routine.op("ret")
+
+    def begin(self, code: Code) -> None:
+        """Before the first row."""
+        code.op(f"clr r{_TAIL_ZERO}")
+        if self.near:
+            code.op("rjmp 9f")
+            code.repeat(self.routine, 0)
+            code.label("9")
+        else:
+            self.context.routines[self.label] = self.routine
+
+    def row(self, code: Code, row: Row) -> None:
+        """A row's part, added to its sum."""
+        if not self.columns:
+            return
+        for register, column in zip(_TAIL_WEIGHTS, self.columns, strict=False):
+            code.op(f"ldi r{register}, {row.weights[column] + 128}")
+        code.op(f"{'rcall' if self.near else 'call'} {self.label}")
+        code.cycles += self.routine.cycles
 
 
 class _Calls:

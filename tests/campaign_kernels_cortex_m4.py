@@ -1,11 +1,15 @@
-"""Many random nets through the Cortex-M4 kernels: `campaign_kernels_cortex_m4.py [NETS] [SEED]`.
+"""Random nets through the Cortex-M4 kernels.
+
+    python tests/campaign_kernels_cortex_m4.py [NETS] [SEED] [--state FILE]
 
 Every layer's bytes, the cycles and the stack are compared on the simulated core, with all sorts of
-options. A net's number is its seed, so a campaign can go on where another ended.
+options. A net's number is its seed; with a state file, a campaign goes on where it was ended.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 import tempfile
 from collections import Counter
@@ -17,6 +21,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 from cortex_m4_nets import check, link, random_inputs, random_net  # noqa: E402
 
+from miniml.atomic_file import write_atomically  # noqa: E402
 from miniml.kernels.cortex_m4 import METHODS, plan  # noqa: E402
 from miniml.kernels.program import KernelOptions, KernelProgram, Placement  # noqa: E402
 from miniml.model import QuantizedModel  # noqa: E402
@@ -71,11 +76,15 @@ def run_batch(seeds: range) -> Counter[str]:
     return count
 
 
-def main(nets: int = 10_000, seed: int = 0) -> int:
+def main(nets: int, seed: int, state: Path | None) -> int:
     """Returns 1 if a byte differs."""
     total: Counter[str] = Counter()
-    for first in range(seed, seed + nets, BATCH):
-        total += run_batch(range(first, min(first + BATCH, seed + nets)))
+    if state is not None and state.exists():
+        total.update(json.loads(state.read_text(encoding="utf-8")))
+    for first in range(seed + total["nets"], seed + nets, BATCH):
+        total.update(run_batch(range(first, min(first + BATCH, seed + nets))))
+        if state is not None:
+            write_atomically(state, json.dumps(total).encode())
         if total["nets"] % 200 < BATCH:
             print(f"{dict(total)}", flush=True)
     print(f"seeds {seed} to {seed + nets - 1}: {dict(total)}")
@@ -83,4 +92,9 @@ def main(nets: int = 10_000, seed: int = 0) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("nets", type=int, nargs="?", default=10_000)
+    parser.add_argument("seed", type=int, nargs="?", default=0)
+    parser.add_argument("--state", type=Path)
+    arguments = parser.parse_args()
+    sys.exit(main(arguments.nets, arguments.seed, arguments.state))

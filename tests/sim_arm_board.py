@@ -92,7 +92,9 @@ class RunningBoard:
 
 
 @contextlib.contextmanager
-def board(name: str, state: Path, pace: str = "free", flash: bytes = b"") -> Iterator[RunningBoard]:
+def board(
+    name: str, state: Path, pace: str = "free", flash: bytes = b"", memory: str = "ideal"
+) -> Iterator[RunningBoard]:
     """A running board; ended and checked for remains afterwards."""
     state.mkdir(parents=True, exist_ok=True)
     if flash:
@@ -101,6 +103,7 @@ def board(name: str, state: Path, pace: str = "free", flash: bytes = b"") -> Ite
         [
             *(sys.executable, "-m", "miniml.sim.arm"),
             *("--board", name, "--state", str(state), "--pace", pace),
+            *("--memory", memory),
         ],
         stdout=subprocess.PIPE,
         text=True,

@@ -53,6 +53,22 @@ def test_lines_of_62_bytes_come_back_without_an_error(
             assert seconds > 63 * 10 / 115_200 * 0.95
 
 
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_counts_what_its_flash_costs(
+    name: str, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    stalls = {}
+    for memory in ("ideal", "shipped"):
+        state = tmp_path / memory
+        simulated = board(name, state, flash=images[name], memory=memory)
+        with simulated as running, running.serial() as link:
+            boot(link, running)
+            stalls[memory] = running.control("status")["flash_stalls"]
+    assert stalls["ideal"] == 0
+    # At least the first line of the program and of its data.
+    assert stalls["shipped"] >= 10
+
+
 def milliseconds(running: RunningBoard) -> float:
     """Simulated time."""
     status = running.control("status")

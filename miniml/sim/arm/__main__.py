@@ -36,6 +36,12 @@ def main() -> int:
     parser.add_argument("--board", required=True, choices=sorted(BOARDS))
     parser.add_argument("--state", required=True, type=Path, help="folder of port and flash")
     parser.add_argument("--pace", choices=["realtime", "free"], default="realtime")
+    parser.add_argument(
+        "--memory",
+        choices=["ideal", "shipped"],
+        default="ideal",
+        help="shipped: count the flash's wait states and caches",
+    )
     arguments = parser.parse_args()
     _end_with_parent(parent)
 
@@ -51,6 +57,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     try:
         board = BOARDS[arguments.board](arguments.state, arguments.pace == "realtime")
+        board.as_shipped = arguments.memory == "shipped"
         board.start()
         board.run()
     except (MiniMLError, OSError) as error:

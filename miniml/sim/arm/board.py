@@ -52,6 +52,8 @@ class Board:
         state.mkdir(parents=True, exist_ok=True)
         self.state_dir = state
         self.realtime = realtime
+        # Set before `start`: count the flash's wait states and caches (docs/SIMULATOR_ARM.md).
+        self.as_shipped = False
         self.power = Power.OFF
         self.reason = ""
         self.resets = 0
@@ -317,6 +319,7 @@ class Board:
                 "faults": core.faults,
                 "systicks": core.taken[15],
                 "overruns": self.uart.overruns,
+                "flash_stalls": sum(self.machine.flash_stalls()),
             }
             if core.faults:
                 kind = f"HardFault at {core.fault_pc:#010x}, address {core.fault_address:#010x}"

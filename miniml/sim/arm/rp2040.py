@@ -14,7 +14,7 @@ from miniml.sim.arm.board import Board, Power
 from miniml.sim.arm.bootrom import ROM_BYTES, rom_content
 from miniml.sim.arm.clock import Clock
 from miniml.sim.arm.core import FIRST_INTERRUPT
-from miniml.sim.arm.machine import Machine
+from miniml.sim.arm.machine import XIP_125_MHZ, Machine
 from miniml.sim.arm.memory import Memory
 from miniml.sim.arm.registers import Peripheral, RegisterFile
 from miniml.sim.arm.rp2040_blocks import (
@@ -108,6 +108,7 @@ class Rp2040(Board):
                 (0x5000_0000, 0x40_0000),
                 (0xD000_0000, 0x1000),
             ],
+            flash=XIP_125_MHZ if self.as_shipped else None,
         )
 
     def boot(self) -> None:

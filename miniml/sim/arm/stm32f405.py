@@ -11,7 +11,7 @@ from miniml.sim.arm.bit_band import BitBandBus
 from miniml.sim.arm.board import Board, Power
 from miniml.sim.arm.clock import Clock
 from miniml.sim.arm.core import FIRST_INTERRUPT
-from miniml.sim.arm.machine import Machine
+from miniml.sim.arm.machine import ART_168_MHZ, Machine
 from miniml.sim.arm.memory import Memory
 from miniml.sim.arm.registers import Peripheral, PeripheralBus, RegisterFile, ready_follows
 from miniml.sim.arm.rom_loader import RomLoader
@@ -129,6 +129,7 @@ class Stm32f405(Board):
             [self.flash, self.sram, self.ccm, system],
             BitBandBus(_RccWatch(PeripheralBus(peripherals, 0x400), self), self.sram),
             [(0x4000_0000, 0x8_0000), (0x5000_0000, 0x6_1000), *bit_band.WINDOWS],
+            flash=ART_168_MHZ if self.as_shipped else None,
         )
 
     def boot(self) -> None:

@@ -103,9 +103,9 @@ def test_an_outlier_row_ruins_per_layer_and_per_channel_or_qat_mends_it() -> Non
     lost: dict[str, list[float]] = {"per_layer": [], "per_channel": [], "qat": []}
     for seed in (1, 2, 3):
         seeded = with_training(settings, seed=seed, epochs=20)
-        model = with_outlier(train(dataset, split, seeded, silent), dataset.features)
+        model = with_outlier(train(dataset, split, seeded, silent), dataset.features, 80)
         per_layer = dataclasses.replace(
-            with_training(seeded, qat_epochs=10),
+            with_training(seeded, qat_epochs=15),
             quantization=dataclasses.replace(seeded.quantization, per_channel=False),
         )
         tuned = tune_for_int8(model, dataset, split, per_layer, silent)
@@ -115,9 +115,9 @@ def test_an_outlier_row_ruins_per_layer_and_per_channel_or_qat_mends_it() -> Non
             int8 = make_lock(per_layer, "", dataset, split, floats).metrics["int8_accuracy"]
             lost[name].append(metrics["float_accuracy"] - int8)
     mean = {name: sum(losses) / len(losses) for name, losses in lost.items()}
-    assert mean["per_layer"] > 1.0
-    assert mean["per_channel"] < mean["per_layer"] / 2
-    assert mean["qat"] < mean["per_layer"] / 2
+    assert mean["per_layer"] > 5.0
+    assert mean["per_channel"] < mean["per_layer"] / 3
+    assert mean["qat"] < mean["per_layer"] / 3
 
 
 def test_tuning_saved_weights_is_training_from_the_start() -> None:

@@ -208,8 +208,6 @@ def _cost(cut: tuple[int, int]) -> int:
 
 
 _CUTS = sorted(((shift, bottom) for shift in range(20, 41) for bottom in (1, 2)), key=_cost)
-# What the products that are left out can add up to, by the lowest byte that is summed.
-_DROPPED = {2: 255 * 255 + 2 * 255 * 256, 1: 255 * 255}
 
 
 def _slopes(sides: list[_Side]) -> tuple[float, float] | None:
@@ -234,10 +232,15 @@ def _candidates(low: int, high: int) -> list[int]:
     return [m for m in coarse if low <= m <= high] + spread
 
 
+def _dropped(m: int, bottom: int) -> int:
+    """At most what is left out: the lowest product; with bottom = 2 lower bytes of two more."""
+    return 255 * (m & 255) + (2 * 255 * 256 if bottom == 2 else 0)
+
+
 def _constant(side: _Side, m: int, shift: int, bottom: int) -> int | None:
     """c of one window, proved in integers; None where there is none."""
     unit = 1 << 8 * bottom
-    low = int((side.least * (1 << shift) - side.at * m).max()) + _DROPPED[bottom]
+    low = int((side.least * (1 << shift) - side.at * m).max()) + _dropped(m, bottom)
     high = int((side.below * (1 << shift) - side.below_at * m).min()) - 1
     constant = (low + high) // 2 // unit * unit
     if not low <= constant <= high:

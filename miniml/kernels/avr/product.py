@@ -59,7 +59,7 @@ def write(
     code.op(f"clr r{zero}")
     held: dict[int, int] = dict(enumerate(m)) if loaded else {}
     for i, j in _WIDE_ORDER if affine.wide else _ORDER:
-        if content[j] == 0 and not loaded:
+        if i + j > affine.top or (content[j] == 0 and not loaded):
             continue
         if j not in held:
             taken = m[0] if j == 1 or (1 in held and content[1] == 0) else m[1]

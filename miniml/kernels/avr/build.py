@@ -25,6 +25,8 @@ _BUILDERS: dict[str, Builder] = {
     "winograd": winograd.build,
 }
 
+_MOST_SHIFTED = 400  # inputs of which a second copy is no burden on 2 KB of SRAM
+
 
 @dataclass(frozen=True)
 class LayerChoice:
@@ -132,6 +134,7 @@ def make_context(parts: Parts, rows: LayerRows, affines: Affines, choice: LayerC
     # Only the first layer's inputs are copied in any case.
     shifted = number == 1 and rows.x_low < 0 and not choice.takes_in
     shifted = shifted and choice.count("loop", "tall") == len(choice.groups)
+    shifted = shifted and rows.layer.n_inputs <= _MOST_SHIFTED
     return Context(
         rows=rows,
         affines=affines if choice.affine else dict.fromkeys(affines),

@@ -15,21 +15,23 @@ from miniml.kernels.avr.build import LayerChoice, build
 from miniml.kernels.avr.estimate import LayerEstimate, shared_patterns
 from miniml.kernels.avr.fill import add_tables
 from miniml.kernels.avr.group import Affines
-from miniml.kernels.avr.rows import model_rows
+from miniml.kernels.avr.rows import LayerRows, model_rows
 from miniml.kernels.avr.search import Options, search
 from miniml.kernels.program import KernelOptions, KernelProgram
 from miniml.model import QuantizedModel
 
 METHODS = ("loop", "tall", "block", "straight", "winograd", "shared", "multiply", "table")
 _TRIES = 8
+_SRAM = 1536  # bytes of 2,048 beyond which fewer are worth cycles
 _LEAST_STEP = 48  # bytes that a target is lowered by after a miss
 
 
 def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
     """The fastest (or smallest) program for a model that fits into options.flash_bytes.
 
-    Methods for sums are "loop" (always there), "block", "straight", "winograd" and, for its
-    products, "shared"; for requantization "multiply" and "table", besides the exact routine.
+    Methods for sums are "loop" (always there), "tall", "block", "straight", "winograd" and, for
+    its products, "shared"; for requantization "multiply" and "table", besides the exact routine.
+    Where SRAM would pass options.sram_bytes (1,536 if None), "winograd" is left out if that helps.
 
     Raises:
         BudgetError: not even the smallest program fits.
@@ -40,6 +42,22 @@ def plan(model: QuantizedModel, options: KernelOptions) -> KernelProgram:
         unknown = ", ".join(sorted(methods - set(METHODS)))
         raise UsageError(f"no kernel method {unknown} for AVR: there are {', '.join(METHODS)}")
     layers = model_rows(model)
+    limit = _SRAM if options.sram_bytes is None else options.sram_bytes
+    program = _plan(model, layers, options, methods)
+    # The tiles of "winograd" are a second copy of the inputs.
+    if program.sram > limit and "winograd" in methods:
+        other = _plan(model, layers, options, methods - {"winograd", "shared"})
+        program = min(program, other, key=lambda one: one.sram)
+    return program
+
+
+def _plan(
+    model: QuantizedModel,
+    layers: Sequence[LayerRows],
+    options: KernelOptions,
+    methods: frozenset[str],
+) -> KernelProgram:
+    """Whatever SRAM it takes."""
     affines: list[Affines] = [
         {row.index: affine.search(row) if "multiply" in methods else None for row in rows.rows}
         for rows in layers

@@ -175,21 +175,26 @@ def make_bench(folder: Path, factory: pytest.TempPathFactory, patch: pytest.Monk
     return bench
 
 
-def spoil_last_weights(bench: Bench) -> None:
-    """Changes weights of the last layer in the Uno's flash, and nothing else."""
-    places = [
-        place
+def spoil_weights(bench: Bench) -> int:
+    """Changes weights of one layer in the Uno's flash, and nothing else; returns its number.
+
+    Kernels keep some rows' weights in tables and others' in their code: it is the last table.
+    """
+    tables = {
+        (int(found[1]), int(found[2])): place
         for name, place in symbols(bench.build_file("uno", "firmware.elf")).items()
-        if re.fullmatch(r"digits_layer_3_\d+_weights", name)
-    ]
-    assert places, "generated kernels name their weights otherwise now"
+        if (found := re.fullmatch(r"digits_layer_(\d+)_(\d+)_weights", name))
+    }
+    assert tables, "generated kernels name their weights otherwise now"
+    layer, table = max(tables)
     image = bench.state("uno") / "flash.bin"
     content = bytearray(image.read_bytes())
-    begin, size = places[0]
+    begin, size = tables[layer, table]
     assert size > 0
     for place in range(begin, begin + size):
         content[place] ^= 0x40
     image.write_bytes(content)
+    return layer
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from faulty_line import Fault, FaultyLine
-from hil_bench import Bench, make_bench, powered, spoil_last_weights
+from hil_bench import Bench, make_bench, powered, spoil_weights
 from sim_avr_program import compile_avr
 
 from miniml.hil.verdict import BoardResult
@@ -135,8 +135,8 @@ def test_a_foreign_program_is_named_and_no_pass(bench: Bench, tmp_path: Path) ->
 
 
 def test_wrong_weights_on_the_board_is_a_failure(bench: Bench) -> None:
-    spoil_last_weights(bench)
+    layer = spoil_weights(bench)
     result = bench.start(bench.options())
     assert (result.verdict, result.exit_code, result.error) == ("FAIL", 1, "")
     assert result.mismatches > 0
-    assert "layer 3, value " in result.reasons[0]
+    assert f"layer {layer}, value " in result.reasons[0]

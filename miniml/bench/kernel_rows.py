@@ -27,6 +27,16 @@ MOST_ROWS = 12
 
 
 @dataclass(frozen=True)
+class SeedFigures:
+    """What one seed of a row gave: mean and worst cycles of an inference, bytes of flash."""
+
+    seed: int
+    cycles: float
+    worst_cycles: int
+    flash: int
+
+
+@dataclass(frozen=True)
 class KernelRow:
     """One kernel on one net and board, over the seeds.
 
@@ -46,6 +56,7 @@ class KernelRow:
         exact: every output byte is the reference's.
         foretold: largest |measured - foretold| / foretold of any input; None for C.
         note: why there are no figures.
+        seeds: the same of each seed.
     """
 
     net: str
@@ -66,6 +77,7 @@ class KernelRow:
     exact: bool | None = None
     foretold: float | None = None
     note: str = ""
+    seeds: tuple[SeedFigures, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +147,15 @@ def bench_one(
         return dataclasses.replace(row, note=str(error))
     cycles = float(np.mean([run.measured.cycles[:, -1].mean() for run in runs]))
     errors = [run.foretold for run in runs if run.foretold is not None]
+    seeds = [
+        SeedFigures(
+            seed=one.seed,
+            cycles=round(float(run.measured.cycles[:, -1].mean()), 1),
+            worst_cycles=run.worst,
+            flash=run.measured.flash - run.empty.flash,
+        )
+        for one, run in zip(made, runs, strict=True)
+    ]
     return dataclasses.replace(
         row,
         method=_methods(runs[0].program),
@@ -146,6 +167,7 @@ def bench_one(
         stack=max(run.measured.stack for run in runs),
         exact=all(run.exact for run in runs),
         foretold=max(errors) if errors else None,
+        seeds=tuple(seeds),
     )
 
 

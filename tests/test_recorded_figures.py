@@ -1,0 +1,51 @@
+"""Recorded figures are held: what a change makes worse by over 1 % fails here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from golden_costs import BOARDS, FIGURES, FILE, MODELS, ROOT, costs
+
+from miniml.bench.contestants import CONTESTANTS
+from miniml.bench.kernel_rows import BOARDS as CORES
+from miniml.bench.kernel_rows import random_nets
+
+WORSE = 1.01
+# `miniml bench kernels --out docs/results/kernels.json` records them.
+GENERATED = ("miniml", "miniml smallest", "miniml in 20 KB")
+KERNELS = ROOT / "docs" / "results" / "kernels.json"
+
+
+def test_standard_models_take_what_was_recorded() -> None:
+    recorded, found = json.loads(FILE.read_text(encoding="utf-8")), costs()
+    worse = [
+        f"{model} on {board}: {figure} was {recorded[model][board][figure]}, is {now}"
+        for model in MODELS
+        for board in BOARDS
+        for figure in FIGURES
+        if (now := found[model][board][figure]) > WORSE * recorded[model][board][figure]
+    ]
+    assert worse == []
+
+
+@pytest.mark.parametrize("net", ["N3", "N5s"])
+@pytest.mark.parametrize("board", list(CORES))
+def test_kernels_are_as_fast_as_recorded(net: str, board: str, tmp_path: Path) -> None:
+    rows = [
+        row
+        for row in json.loads(KERNELS.read_text(encoding="utf-8"))
+        if (row["net"], row["board"], row["memory"]) == (net, board, "ideal")
+        and row["kernel"] in GENERATED
+    ]
+    by_name = {contestant.name: contestant for contestant in CONTESTANTS}
+    (made,) = random_nets(net, [1])
+    for row in rows:
+        program = by_name[row["kernel"]].make(made.model, CORES[board], tmp_path).program
+        assert program is not None
+        (recorded,) = [seed for seed in row["seeds"] if seed["seed"] == 1]
+        assert program.worst_cycles <= WORSE * recorded["worst_cycles"], row["kernel"]
+        assert program.cycles(made.inputs).sum(axis=1).mean() <= WORSE * recorded["cycles"]
+    # On AVR also the one in 20 KB.
+    assert len(rows) == 2 + (board == "uno" and net == "N5s")

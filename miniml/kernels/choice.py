@@ -7,6 +7,8 @@ import dataclasses
 import importlib
 from functools import lru_cache
 
+import numpy as np
+
 from miniml.boards import Board
 from miniml.errors import BudgetError
 from miniml.kernels.program import KernelOptions, KernelProgram, Placement
@@ -24,6 +26,8 @@ PLANNERS: dict[str, str] = {
 FIRMWARE_FLASH = {"avr": 8 * 1024, "cortex-m4": 16 * 1024, "cortex-m0plus": 16 * 1024}
 # Kernels and weights that run from SRAM may take this share of it.
 SRAM_SHARE = 0.5
+# Of the RP2040 (datasheet, 2.6.3), in bytes.
+XIP_CACHE = 16 * 1024
 
 
 def kernels_for(model: QuantizedModel, board: Board, code: CodeSettings) -> KernelProgram | None:
@@ -42,16 +46,42 @@ def kernels_for(model: QuantizedModel, board: Board, code: CodeSettings) -> Kern
     """
     if board.mode != "int8" or code.kernels == "portable" or board.core not in PLANNERS:
         return None
+    limit = flash_limit(board, code)
     try:
-        return _placed(model, board, code, flash_limit(board, code))
+        check_room(model, board, limit)
+        return _placed(model, board, code, limit)
     except BudgetError:
         if code.flash_bytes_of(board.name) is not None:
             raise
+    everything = dataclasses.replace(code, optimize="flash")
+    limit = flash_limit(board, everything)
     try:
-        everything = dataclasses.replace(code, optimize="flash")
-        return _placed(model, board, everything, flash_limit(board, everything))
+        check_room(model, board, limit)
+        return _placed(model, board, everything, limit)
     except BudgetError:
         return None
+
+
+def check_room(model: QuantizedModel, board: Board, limit: int) -> None:
+    """Refuse what no planner can serve before it proves thousands of rows.
+
+    No method takes less than a byte of flash for a weight that isn't 0, and every one has the
+    values of a layer in SRAM.
+
+    Raises:
+        BudgetError: with what is needed at least, and what is there.
+    """
+    weights = sum(int(np.count_nonzero(layer.weights)) for layer in model.layers)
+    values = max(model.widths)
+    for what, needed, there in (
+        ("flash for weights", weights, limit),
+        ("SRAM for a layer's values", values, board.sram_bytes),
+    ):
+        if needed > there:
+            raise BudgetError(
+                f"model {model.name} needs {needed:,} bytes of {what} on {board.name}, "
+                f"{there:,} are left: use fewer or narrower layers"
+            )
 
 
 def flash_limit(board: Board, code: CodeSettings) -> int:
@@ -65,19 +95,38 @@ def flash_limit(board: Board, code: CodeSettings) -> int:
 
 def _placed(model: QuantizedModel, board: Board, code: CodeSettings, limit: int) -> KernelProgram:
     options = KernelOptions(limit, "flash" if code.optimize == "flash" else "cycles")
-    if code.placement == "flash" or board.core == "avr":
+    if board.core == "avr":
         return plan(board.core, model, options)
-    program = plan(board.core, model, dataclasses.replace(options, placement="sram"))
+    if code.placement == "flash":
+        return _in_flash(model, board, options)
+    if code.placement == "sram":
+        return plan(board.core, model, dataclasses.replace(options, placement="sram"))
     share = int(SRAM_SHARE * board.sram_bytes)
-    if code.placement == "sram" or program.sram <= share:
-        return program
-    # Smaller forms that fit, or code alone: weights then needn't wait for prefetched code.
-    placements: tuple[Placement, ...] = ("sram", "code") if board.core == "cortex-m4" else ()
+    # Everything in SRAM, in smaller forms if need be; or code alone: weights then needn't wait for
+    # prefetched code.
+    placements: tuple[Placement, ...] = ("sram", "code") if board.core == "cortex-m4" else ("sram",)
     for placement in placements:
-        held = dataclasses.replace(options, placement=placement, sram_bytes=share)
+        held = dataclasses.replace(options, placement=placement)
         with contextlib.suppress(BudgetError):
-            return plan(board.core, model, held)
-    return plan(board.core, model, options)
+            program = plan(board.core, model, held)
+            if program.sram <= share:
+                return program
+            room = min(limit, share)
+            if board.core == "cortex-m0plus":
+                held = dataclasses.replace(held, flash_bytes=room)
+            program = plan(board.core, model, dataclasses.replace(held, sram_bytes=share))
+            if program.sram <= share:
+                return program
+    return _in_flash(model, board, options)
+
+
+def _in_flash(model: QuantizedModel, board: Board, options: KernelOptions) -> KernelProgram:
+    program = plan(board.core, model, options)
+    if board.core == "cortex-m0plus" and program.flash > XIP_CACHE:
+        # What streams through the cache waits for the flash: a byte a weight waits least.
+        with contextlib.suppress(BudgetError):
+            return plan(board.core, model, dataclasses.replace(options, methods=("SWAR",)))
+    return program
 
 
 # A model is planned for each of several callers; eq=False makes it hash by identity.

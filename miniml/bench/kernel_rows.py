@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
+import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,20 +112,35 @@ def bench_kernels(
     nets: Mapping[str, Sequence[BenchmarkNet]],
     boards: Sequence[str] = tuple(BOARDS),
     say: Callable[[str], None] = lambda line: None,
-) -> Iterator[KernelRow]:
+) -> list[KernelRow]:
     """Every contestant on every net and board; a row where it can't run says why.
+
+    As many at a time as the machine has processors: cycles are counted, not timed.
 
     Args:
         nets: by name, the seeds of each.
         boards: keys of BOARDS.
-        say: gets a line before each row.
+        say: gets a line for each row.
     """
-    for net, made in nets.items():
-        for board in boards:
-            for contestant in CONTESTANTS:
-                if contestant.runs(net, BOARDS[board]):
-                    say(f"{net} {board} {contestant.name}")
-                    yield bench_one(net, made, board, contestant)
+    jobs = [
+        (net, list(made), board, index)
+        for net, made in nets.items()
+        for board in boards
+        for index, contestant in enumerate(CONTESTANTS)
+        if contestant.runs(net, BOARDS[board])
+    ]
+    rows = []
+    # Fresh processes: what compiled cores and unicorn keep is not to be shared by a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+        for row in pool.map(_job, *zip(*jobs, strict=True)) if jobs else ():
+            say(f"{row.net} {row.board} {row.kernel}")
+            rows.append(row)
+    return rows
+
+
+def _job(net: str, made: Sequence[BenchmarkNet], board: str, contestant: int) -> KernelRow:
+    return bench_one(net, made, board, CONTESTANTS[contestant])
 
 
 def bench_one(

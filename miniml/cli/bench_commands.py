@@ -107,7 +107,7 @@ def run_kernels(arguments: argparse.Namespace) -> int:
     names = _checked(arguments.net, NETS, "net") if arguments.net or not models else ()
     nets = {name: random_nets(name, seeds) for name in names}
     nets.update(_trained(folder) for folder in models)
-    rows = list(bench_kernels(nets, boards, say))
+    rows = bench_kernels(nets, boards, say)
     say("")
     text = json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n"
     if arguments.out:

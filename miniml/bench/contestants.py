@@ -15,8 +15,8 @@ from miniml.model import QuantizedModel
 
 AVR = ("avr",)
 ARM = ("cortex-m4", "cortex-m0plus")
-# What a generated kernel may fill: the chips' flash, the bootloader left out.
-ROOM = {"avr": 32256, "cortex-m4": 1024 * 1024, "cortex-m0plus": 2048 * 1024}
+# What a generated kernel may fill: the chips' flash, less 2 KB on the AVR for the benchmark itself.
+ROOM = {"avr": 30 * 1024, "cortex-m4": 1024 * 1024, "cortex-m0plus": 2048 * 1024}
 CAP = 20 * 1024
 
 

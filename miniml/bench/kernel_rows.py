@@ -196,7 +196,7 @@ def _run(core: str, net: BenchmarkNet, contestant: Contestant) -> _Run:
         for path in (files, program_folder, empty_folder):
             path.mkdir()
         nothing = ModelCode(wrapper(model, "", "  (void)in;"))
-        empty = measure(TARGETS[core], model, inputs[:1], empty_folder, code=nothing)
+        empty = measure(TARGETS[core], model, inputs, empty_folder, code=nothing)
         entry = contestant.make(model, core, files)
         measured = measure(
             TARGETS[core],

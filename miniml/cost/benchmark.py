@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -269,5 +270,7 @@ def run_tool(command: Sequence[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "error" in line]
-        raise UsageError(f"{command[0]} failed: {(lines or ['no reason given'])[0]}")
+        # The folder is a temporary one: the same failure reads the same on any machine.
+        reason = re.sub(r"\S*/(?=[^/\s]+:\d)", "", (lines or ["no reason given"])[0])
+        raise UsageError(f"{command[0]} failed: {reason}")
     return done.stdout

@@ -88,8 +88,8 @@ class Project:
         return [sys.executable, "-m", "platformio", *arguments]
 
     def environment(self, **more: str) -> dict[str, str]:
-        """Surroundings without CI, where lockfiles would be frozen, and without PlatformIO's."""
-        kept = {k: v for k, v in os.environ.items() if k != "CI" and "PLATFORMIO" not in k}
+        """Surroundings without PlatformIO's."""
+        kept = {k: v for k, v in os.environ.items() if "PLATFORMIO" not in k}
         return {**kept, "PLATFORMIO_CORE_DIR": str(self.core), **more}
 
     def pio(

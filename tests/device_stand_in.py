@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from miniml.hil.link_codec import MAX_LINE, Answer, crc16, encode_answer
+from miniml.hil.link.codec import MAX_LINE, Answer, crc16, encode_answer
 from miniml.model import Int8Array, QuantizedModel
 from miniml.reference import quantize_inputs, run_layers
 

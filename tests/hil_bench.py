@@ -26,10 +26,10 @@ from miniml.boards import load_boards
 from miniml.cost.elf_symbols import symbols
 from miniml.hil.board_log import BoardLog
 from miniml.hil.board_run import BoardRun
+from miniml.hil.place.simulated_board import SimulatedBoard
+from miniml.hil.proof.verdict import BoardResult
 from miniml.hil.run import chosen_boards, load_models
 from miniml.hil.run_options import RunOptions
-from miniml.hil.simulated_board import SimulatedBoard
-from miniml.hil.verdict import BoardResult
 from pio_extra.offline import kit
 
 ROOT = Path(__file__).resolve().parent.parent

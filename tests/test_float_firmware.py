@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from build_hook_project import make_project
 
-from miniml.hil.device_rows import differing
+from miniml.hil.proof.device_rows import differing
 from miniml.hil.run import run_boards
 from miniml.hil.run_options import RunOptions
 

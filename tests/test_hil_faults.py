@@ -15,11 +15,11 @@ import pytest
 from hil_bench import ROOT, Bench, make_bench, powered, processes_in
 
 from miniml.hil import board_run
-from miniml.hil.board_lock import board_lock
 from miniml.hil.board_run import BoardRun
-from miniml.hil.place import Place
-from miniml.hil.port import LinePort
-from miniml.hil.verdict import BoardResult
+from miniml.hil.link.line_port import LinePort
+from miniml.hil.place.board_lock import board_lock
+from miniml.hil.place.find import Place
+from miniml.hil.proof.verdict import BoardResult
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from faulty_line import Fault, FaultyLine
 from hil_bench import Bench, make_bench, powered, spoil_weights
 from sim_avr_program import compile_avr
 
-from miniml.hil.verdict import BoardResult
+from miniml.hil.proof.verdict import BoardResult
 
 # Of the time-outs: two seconds for HELLO, half a second for each of four attempts.
 HASTY = 0.25

@@ -17,11 +17,11 @@ from hardships import full_disk, without_root_rights
 
 from miniml.boards import Board, load_boards
 from miniml.errors import NoBoardError, SilentBoardError
-from miniml.hil.exercise import Comparison
+from miniml.hil.proof.exercise import Comparison
+from miniml.hil.proof.verdict import BoardResult, exit_code, judge, record_error
 from miniml.hil.report import table, write_reports
 from miniml.hil.report.content import content
 from miniml.hil.tool_process import telling_line
-from miniml.hil.verdict import BoardResult, exit_code, judge, record_error
 
 BOARD = load_boards(Path(__file__).parent.parent)["uno"]
 

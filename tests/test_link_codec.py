@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniml.hil.link_codec import (
+from miniml.hil.link.codec import (
     LOAD_BYTES,
     LOAD_FLOATS,
     MAX_LINE,

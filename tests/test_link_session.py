@@ -10,8 +10,8 @@ from device_stand_in import BUILD_ID, MODEL_ID, DeviceStandIn, Fault
 
 from miniml.errors import LinkError, PortError, SilentBoardError
 from miniml.hil.board_log import BoardLog
-from miniml.hil.port import LinePort
-from miniml.hil.session import ATTEMPTS, Session
+from miniml.hil.link.line_port import LinePort
+from miniml.hil.link.session import ATTEMPTS, Session
 
 # Every time-out is stretched by this: eight seconds for HELLO become a fifth of one.
 PATIENCE = 0.05
@@ -153,7 +153,7 @@ def test_another_protocol_version_is_named(connect: Connect) -> None:
 
 
 def test_an_answer_with_another_nonce_is_refused(connect: Connect) -> None:
-    from miniml.hil.link_codec import Answer, encode_answer, parse_line
+    from miniml.hil.link.codec import Answer, encode_answer, parse_line
 
     def replay(number: int, line: bytes) -> bytes:
         parsed = parse_line(line)

@@ -16,7 +16,7 @@ from miniml.cost.benchmark import TARGETS
 from miniml.cost.benchmark_modes import ModeMeasurement, measure_mode
 from miniml.errors import BudgetError, UsageError
 from miniml.float_net import DeviceModel, FloatNet
-from miniml.hil.device_rows import Values, differing, expected_layers, score
+from miniml.hil.proof.device_rows import Values, differing, expected_layers, score
 from miniml.pipeline import Prepared
 from miniml.reference import quantize_inputs
 

@@ -15,25 +15,25 @@ from miniml.boards import Board
 from miniml.cost.paths import Int64Array
 from miniml.errors import BoardError, MiniMLError, PortError, SilentBoardError
 from miniml.hil.board_log import BoardLog
-from miniml.hil.device_rows import hard_rows, score
-from miniml.hil.exercise import Exercise, Progress
 from miniml.hil.firmware_build import FirmwareBuild, load_build
 from miniml.hil.flash import FlashJob, flash
-from miniml.hil.hard_inputs import hard_floats
-from miniml.hil.identity import (
+from miniml.hil.link.line_port import LinePort
+from miniml.hil.link.session import Session
+from miniml.hil.place.find import Place, PortPlace, await_port, find_place
+from miniml.hil.project import miniml_dir
+from miniml.hil.proof.device_rows import hard_rows, score
+from miniml.hil.proof.exercise import Exercise, Progress
+from miniml.hil.proof.hard_inputs import hard_floats
+from miniml.hil.proof.identity import (
     check_board,
     check_firmware,
     check_shape,
     stack_use,
     who_is_there,
 )
-from miniml.hil.place import Place, PortPlace, await_port, find_place
-from miniml.hil.port import LinePort
-from miniml.hil.project import miniml_dir
+from miniml.hil.proof.subject import Subject, subject_of
+from miniml.hil.proof.verdict import BoardResult, judge, record_error
 from miniml.hil.run_options import RunOptions
-from miniml.hil.session import Session
-from miniml.hil.subject import Subject, subject_of
-from miniml.hil.verdict import BoardResult, judge, record_error
 from miniml.model import QuantizedModel
 from miniml.pipeline import Prepared
 

@@ -14,10 +14,10 @@ from miniml.hil.board_log import BoardLog
 from miniml.hil.board_run import BoardRun
 from miniml.hil.firmware_build import load_build
 from miniml.hil.flash import FlashJob, flash
-from miniml.hil.place import find_place
+from miniml.hil.place.find import find_place
 from miniml.hil.project import build_dir
+from miniml.hil.proof.verdict import BoardResult
 from miniml.hil.run_options import RunOptions
-from miniml.hil.verdict import BoardResult
 from miniml.pipeline import Prepared, prepare
 
 Say = Callable[[str], None]

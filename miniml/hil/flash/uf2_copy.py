@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from miniml.errors import FlashError, PortError
-from miniml.hil.board_lock import board_lock
 from miniml.hil.flash.method import FlashJob
-from miniml.hil.port import LinePort
+from miniml.hil.link.line_port import LinePort
+from miniml.hil.place.board_lock import board_lock
 
 DRIVE_NAME = "RPI-RP2"
 # Present on every RP2040 drive (datasheet RP2040, 2.8.4, "USB Mass Storage Interface").

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from miniml import __version__
-from miniml.hil.verdict import BoardResult, exit_code
+from miniml.hil.proof.verdict import BoardResult, exit_code
 from miniml.model import QuantizedModel
 
 SCHEMA = "miniml.report/1"

@@ -9,8 +9,8 @@ import numpy as np
 
 from miniml import reference
 from miniml.float_net import DeviceModel
-from miniml.hil.device_rows import Values, differing, expected_layers
-from miniml.hil.session import Session
+from miniml.hil.link.session import Session
+from miniml.hil.proof.device_rows import Values, differing, expected_layers
 from miniml.model import Float32Array, QuantizedModel
 
 NOT_MEASURED = 0xFFFF_FFFF

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from miniml import reference, reference_float
 from miniml.float_net import DeviceModel, FloatNet
-from miniml.hil.hard_inputs import hard_features, random_inputs
+from miniml.hil.proof.hard_inputs import hard_features, random_inputs
 from miniml.model import Float32Array
 from miniml.pipeline import TestVectors
 

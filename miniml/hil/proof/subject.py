@@ -11,9 +11,9 @@ from miniml.boards import Board, in_mode
 from miniml.cost import Cost, foretell
 from miniml.errors import StaleFirmwareError
 from miniml.float_net import DeviceModel, device_model
-from miniml.hil.device_rows import Values, rows_of
 from miniml.hil.firmware_build import FirmwareBuild
-from miniml.hil.identity import check_kernels
+from miniml.hil.proof.device_rows import Values, rows_of
+from miniml.hil.proof.identity import check_kernels
 from miniml.kernels.choice import kernels_for
 from miniml.model import Float32Array
 from miniml.pipeline import Prepared

@@ -10,9 +10,9 @@ from typing import Literal
 from miniml.boards import Board
 from miniml.cost import Cost
 from miniml.errors import MiniMLError, NoBoardError
-from miniml.hil.exercise import Comparison, Cycles
 from miniml.hil.firmware_build import FirmwareBuild
-from miniml.hil.identity import Identity, StackUse
+from miniml.hil.proof.exercise import Comparison, Cycles
+from miniml.hil.proof.identity import Identity, StackUse
 
 Verdict = Literal["PASS", "FAIL", "ERROR", "SKIP"]
 # A C kernel's figure is a fit for one compiler (docs/HARNESS.md, "Cycles").

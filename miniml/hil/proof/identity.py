@@ -9,7 +9,7 @@ from miniml.boards import Board
 from miniml.errors import LinkError, StaleFirmwareError, WrongBoardError
 from miniml.float_net import DeviceModel, FloatNet
 from miniml.hil.firmware_build import FirmwareBuild
-from miniml.hil.session import Hello, Session
+from miniml.hil.link.session import Hello, Session
 from miniml.kernels.program import KernelProgram
 
 CANNOT_TELL = 0xFFFF

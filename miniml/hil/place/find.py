@@ -10,13 +10,13 @@ from typing import Protocol
 
 from miniml.boards import Board
 from miniml.errors import FlashError, NoBoardError, PortError
-from miniml.hil.attached import attached_ports, check_port, find_port, is_pty
-from miniml.hil.board_lock import board_lock, port_key
 from miniml.hil.board_log import BoardLog
+from miniml.hil.finding.attached import attached_ports, check_port, find_port, is_pty
 from miniml.hil.firmware_build import FirmwareBuild
+from miniml.hil.place.board_lock import board_lock, port_key
+from miniml.hil.place.simulated_board import SimulatedBoard
 from miniml.hil.project import miniml_dir
 from miniml.hil.run_options import RunOptions
-from miniml.hil.simulated_board import SimulatedBoard
 
 
 class Place(Protocol):

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from miniml.errors import LinkError, SilentBoardError
 from miniml.hil.board_log import BoardLog
-from miniml.hil.link_codec import (
+from miniml.hil.link.codec import (
     DAMAGED_SEQUENCE,
     LOAD_BYTES,
     LOAD_FLOATS,
@@ -24,7 +24,7 @@ from miniml.hil.link_codec import (
     printable,
     to_bytes,
 )
-from miniml.hil.port import LinePort
+from miniml.hil.link.line_port import LinePort
 
 ATTEMPTS = 4
 ANSWER_TIMEOUT_S = 2.0

@@ -1,0 +1,1 @@
+"""Which of what is attached to this machine is which board."""

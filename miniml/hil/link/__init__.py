@@ -1,0 +1,1 @@
+"""The conversation with a board: lines, retries, the open port."""

@@ -1,0 +1,1 @@
+"""Where a board is, and how one process has it alone."""

@@ -1,0 +1,1 @@
+"""What a board is made to compute, and what its answers are worth."""

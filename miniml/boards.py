@@ -8,23 +8,16 @@ from __future__ import annotations
 
 import configparser
 import dataclasses
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from miniml.board_keys import MODES, READERS, REQUIRED, nearest
 from miniml.errors import ModeError, SettingsError
 
 BOARDS_FILE = "boards.ini"
 LOCAL_FILE = "boards.local.ini"
-
-CORES = ("avr", "cortex-m4", "cortex-m0plus")
-MODES = ("int8", "native", "cmsis_nn", "float32", "avr_hybrid", "avr_hybrid_literal")
-RESETS = ("dtr", "none", "touch1200", "verb")
-FLASH_METHODS = ("avrdude", "stm32flash", "uf2", "pio")
-SIMULATORS = ("atmega328p", "stm32f405", "rp2040")
-BOOTLOADERS = ("optiboot", "atmegaboot")
 
 
 @dataclass(frozen=True)
@@ -80,98 +73,6 @@ class Board:
     simulator_bootloader: str = ""
 
 
-def _text(value: str) -> str:
-    return value
-
-
-def _identifier(value: str) -> str:
-    # A C++ expression such as Serial1 goes into the generated header as it is.
-    if not re.fullmatch(r"[A-Za-z_]\w*", value):
-        raise ValueError("must be the name of an Arduino stream, such as Serial")
-    return value
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def read(value: str) -> int:
-        if not re.fullmatch(r"[0-9]+", value) or not low <= int(value) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(value)
-
-    return read
-
-
-def _choice(valid: Iterable[str]) -> Callable[[str], str]:
-    names = tuple(valid)
-
-    def read(value: str) -> str:
-        if value not in names:
-            raise ValueError(f"must be one of {', '.join(names)}{_nearest(value, names)}")
-        return value
-
-    return read
-
-
-def _level(value: str) -> bool:
-    if value not in ("on", "off"):
-        raise ValueError("must be on or off")
-    return value == "on"
-
-
-def _usb_ids(value: str) -> tuple[tuple[int, int], ...]:
-    found = []
-    for word in value.split():
-        match = re.fullmatch(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})", word)
-        if match is None:
-            raise ValueError(f"must be vendor:product in hex, such as 2341:0043, not {word!r}")
-        found.append((int(match[1], 16), int(match[2], 16)))
-    return tuple(found)
-
-
-def _sequence(value: str) -> str:
-    if not re.fullmatch(r"[-a-z0-9,&:]*", value):
-        raise ValueError("must be an argument of stm32flash -i, such as rts,-dtr,dtr")
-    return value
-
-
-# What reads each key. Ranges: sram of an ATtiny to flash of a large MCU; baud rates that
-# a serial port can be asked for.
-_READERS: Mapping[str, Callable[[str], object]] = {
-    "title": _text,
-    "core": _choice(CORES),
-    "mode": _choice(MODES),
-    "clock_hz": _integer(1_000_000, 1_000_000_000),
-    "flash_bytes": _integer(1024, 1 << 28),
-    "sram_bytes": _integer(128, 1 << 26),
-    "link_stream": _identifier,
-    "link_baud": _integer(1200, 4_000_000),
-    "reset": _choice(RESETS),
-    "reset_settle_ms": _integer(0, 30_000),
-    "port_dtr": _level,
-    "port_rts": _level,
-    "flash_method": _choice(FLASH_METHODS),
-    "flash_baud": _integer(1200, 4_000_000),
-    "flash_parity": _choice(("8e1", "8n1", "8o1")),
-    "flash_sequence": _sequence,
-    "usb_ids": _usb_ids,
-    "port": _text,
-    "usb_serial": _text,
-    "simulator": _choice(("", *SIMULATORS)),
-    "simulator_bootloader": _choice(("", *BOOTLOADERS)),
-}
-_REQUIRED = (
-    "title",
-    "core",
-    "mode",
-    "clock_hz",
-    "flash_bytes",
-    "sram_bytes",
-    "link_stream",
-    "link_baud",
-    "reset",
-    "flash_method",
-)
-
-
 def load_boards(project_dir: Path) -> dict[str, Board]:
     """Every board of a project by name, in the order of the files.
 
@@ -205,7 +106,7 @@ def pick_board(boards: Mapping[str, Board], name: str) -> Board:
     if name not in boards:
         known = tuple(boards)
         raise SettingsError(
-            f"unknown board {name!r}: {BOARDS_FILE} has {', '.join(known)}{_nearest(name, known)}"
+            f"unknown board {name!r}: {BOARDS_FILE} has {', '.join(known)}{nearest(name, known)}"
         )
     return boards[name]
 
@@ -219,7 +120,7 @@ def in_mode(board: Board, mode: str) -> Board:
     if not mode:
         return board
     if mode not in MODES:
-        raise ModeError(f"there is no mode {mode!r}: {', '.join(MODES)}{_nearest(mode, MODES)}")
+        raise ModeError(f"there is no mode {mode!r}: {', '.join(MODES)}{nearest(mode, MODES)}")
     return dataclasses.replace(board, mode=mode)
 
 
@@ -248,21 +149,21 @@ def _read(file: Path) -> dict[str, dict[str, object]]:
 
 
 def _value(file: Path, section: str, key: str, text: str) -> object:
-    if key not in _READERS:
-        raise SettingsError(f"{file}, [{section}]: unknown key {key!r}{_nearest(key, _READERS)}")
-    if key in _REQUIRED and not text:
+    if key not in READERS:
+        raise SettingsError(f"{file}, [{section}]: unknown key {key!r}{nearest(key, READERS)}")
+    if key in REQUIRED and not text:
         raise SettingsError(f"{file}, [{section}] {key}: is empty")
     try:
-        return _READERS[key](text)
+        return READERS[key](text)
     except ValueError as error:
         raise SettingsError(f"{file}, [{section}] {key} = {text}: {error}") from error
 
 
 def _board(name: str, keys: Mapping[str, object], file: Path) -> Board:
-    for key in _REQUIRED:
+    for key in REQUIRED:
         if key not in keys:
             raise SettingsError(f"{file}, [{name}]: key {key!r} is missing")
-    board = Board(name=name, **keys)  # type: ignore[arg-type]  # _READERS made each type
+    board = Board(name=name, **keys)  # type: ignore[arg-type]  # READERS made each type
     if board.flash_method in ("avrdude", "stm32flash") and board.flash_baud is None:
         raise SettingsError(
             f"{file}, [{name}]: key 'flash_baud' is missing; {board.flash_method} needs it"
@@ -272,8 +173,3 @@ def _board(name: str, keys: Mapping[str, object], file: Path) -> Board:
             f"{file}, [{name}] simulator_bootloader: only simulator = atmega328p has one"
         )
     return board
-
-
-def _nearest(name: str, valid: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(valid), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

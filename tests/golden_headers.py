@@ -12,7 +12,8 @@ sys.path.insert(0, str(REPOSITORY))  # it also runs as a script
 
 from miniml.adapters import firmware  # noqa: E402
 from miniml.adapters.export import export  # noqa: E402
-from miniml.boards import MODES, in_mode, load_boards  # noqa: E402
+from miniml.board_keys import MODES  # noqa: E402
+from miniml.boards import in_mode, load_boards  # noqa: E402
 from miniml.float_model import FloatLayer, FloatModel  # noqa: E402
 from miniml.model import DenseLayer, InputQuantizer, QuantizedModel  # noqa: E402
 from miniml.scaling import Scaler  # noqa: E402

@@ -10,7 +10,8 @@ import pytest
 from miniml.bench.guide_contestants import GuideContestant, contestants
 from miniml.bench.guide_rows import GuideRow, bench_one, compared
 from miniml.bench.guide_table import PROMISED, table
-from miniml.boards import MODES, load_boards
+from miniml.board_keys import MODES
+from miniml.boards import load_boards
 from miniml.cli import main
 from miniml.cost.benchmark import TARGETS
 from miniml.pipeline import prepare

@@ -11,7 +11,7 @@ from host_program import compile_program, run_program
 from random_models import random_model
 
 from miniml.adapters.export import BACKENDS, export
-from miniml.boards import MODES
+from miniml.board_keys import MODES
 from miniml.errors import ModeError, ModelError
 from miniml.float_model import FloatLayer, FloatModel
 from miniml.scaling import Scaler

@@ -11,7 +11,7 @@ from host_program import KERNEL, WARNINGS
 from random_float_models import random_pair
 
 from miniml.adapters.export import export
-from miniml.boards import MODES
+from miniml.board_keys import MODES
 from miniml.cost.benchmark import TARGETS
 
 # Macros of Arduino, of C libraries and of the guide's snippets: here a use of one breaks.

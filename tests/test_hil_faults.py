@@ -18,7 +18,7 @@ from miniml.hil import board_run
 from miniml.hil.board_run import BoardRun
 from miniml.hil.link.line_port import LinePort
 from miniml.hil.place.board_lock import board_lock
-from miniml.hil.place.find import Place
+from miniml.hil.place.place import Place
 from miniml.hil.proof.verdict import BoardResult
 
 

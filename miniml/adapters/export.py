@@ -57,7 +57,7 @@ def _float(mode: FloatMode) -> Backend:
     return generate
 
 
-# A backend a mode; miniml.boards.MODES has the same names.
+# A backend a mode; miniml.board_keys.MODES has the same names.
 BACKENDS: Mapping[str, Backend] = {
     "int8": _int8,
     "native": _native,

@@ -26,7 +26,7 @@ class GuideContestant:
     """One way to run the model on one board.
 
     Attributes:
-        mode: of `miniml.boards.MODES`.
+        mode: of `miniml.board_keys.MODES`.
         quantization: "per_layer", "per_channel", or "" where weights are floats.
         kernels: "generated", "library" (CMSIS-NN's own) or "portable C".
         column: of the guide's table: "Original Float32", "Per-Layer (int8)", "CMSIS-NN" or "AVR

@@ -19,7 +19,9 @@ from miniml.hil.firmware_build import FirmwareBuild, load_build
 from miniml.hil.flash import FlashJob, flash
 from miniml.hil.link.line_port import LinePort
 from miniml.hil.link.session import Session
-from miniml.hil.place.find import Place, PortPlace, await_port, find_place
+from miniml.hil.place.find import find_place
+from miniml.hil.place.place import Place, await_port
+from miniml.hil.place.port_place import PortPlace
 from miniml.hil.project import miniml_dir
 from miniml.hil.proof.device_rows import hard_rows, score
 from miniml.hil.proof.exercise import Exercise, Progress

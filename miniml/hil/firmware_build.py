@@ -22,7 +22,7 @@ class FirmwareBuild:
         build_id, model_id: 64 hex digits each.
         model: name of the model.
         model_dir: folder of its model.toml.
-        mode: how the model computes, a name of `miniml.boards.MODES`.
+        mode: how the model computes, a name of `miniml.board_keys.MODES`.
         kernels_sha256: of <name>_kernels.S, 64 hex digits; None: it has no generated kernels.
         world: "kit" (the offline kit's packages) or "official".
         platform: such as "atmelavr@5.2.0".

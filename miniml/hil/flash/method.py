@@ -11,7 +11,7 @@ from typing import Protocol
 from miniml.boards import Board
 from miniml.hil.board_log import BoardLog
 from miniml.hil.firmware_build import FirmwareBuild
-from miniml.hil.place.find import Place, await_port
+from miniml.hil.place.place import Place, await_port
 from miniml.hil.tool_process import run_tool
 
 # 32 KB at 57,600 baud, written and read back, take a quarter of a minute.

@@ -1,0 +1,45 @@
+"""A simulated board that is started for a run, in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from miniml.boards import Board
+from miniml.hil.board_log import BoardLog
+from miniml.hil.place.board_lock import board_lock
+from miniml.hil.place.simulated_board import SimulatedBoard
+from miniml.hil.project import miniml_dir
+from miniml.hil.run_options import RunOptions
+
+
+class SimulatedPlace:
+    """A simulated board that is started for this run."""
+
+    simulated = True
+
+    def __init__(self, board: Board, options: RunOptions, log: BoardLog, note: str = "") -> None:
+        """Nothing is started yet."""
+        self.note = note
+        self._state = miniml_dir(options.project) / "boards" / board.name
+        self._board, self._wait_s = board, options.wait_s
+        self.ours: SimulatedBoard | None = SimulatedBoard(
+            board, self._state, log, pace=options.pace
+        )
+
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """Runs the simulated board; its process is gone afterwards."""
+        assert self.ours is not None
+        what = f"simulated {self._board.name}"
+        with board_lock(f"state {self._state.resolve()}", what, self._wait_s):
+            try:
+                self.ours.start()
+                yield
+            finally:
+                self.ours.stop()
+
+    def port(self) -> str | None:
+        """Its current PTY."""
+        assert self.ours is not None
+        return self.ours.port()

@@ -21,6 +21,7 @@ from kernels_avr_nets import draw  # noqa: E402
 from kernels_avr_program import Case, build, differences, run, sizes  # noqa: E402
 
 from miniml.atomic_file import write_atomically  # noqa: E402
+from miniml.cost.elf_symbols import symbols  # noqa: E402
 from miniml.errors import BudgetError  # noqa: E402
 from miniml.kernels import avr  # noqa: E402
 
@@ -40,10 +41,11 @@ def compare(cases: list[Case], folder: Path) -> list[str]:
     """What differs in one program."""
     program = build(cases, folder)
     runs = run(cases, program)
+    placed = symbols(program)
     wrong = []
     for case, found in zip(cases, runs, strict=True):
         wrong += [f"{case.model.name}: {text}" for text in differences(case, found)]
-        if sizes(program, case.model.name) != (case.program.flash, case.program.sram):
+        if sizes(placed, case.model.name) != (case.program.flash, case.program.sram):
             wrong.append(f"{case.model.name}: flash or SRAM differ from the linker's")
     if max(case.program.stack for case in cases) != runs[0].stack:
         wrong.append(f"{cases[0].model.name} and others: the stack is {runs[0].stack} bytes")

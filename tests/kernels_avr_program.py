@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -198,10 +198,10 @@ def differences(case: Case, found: Run, *, harsh: bool = False) -> list[str]:
     return wrong
 
 
-def sizes(program: Path, name: str) -> tuple[int, int]:
-    """Bytes of flash and of SRAM of a model's symbols in an ELF."""
+def sizes(placed: Mapping[str, tuple[int, int]], name: str) -> tuple[int, int]:
+    """Bytes of flash and of SRAM of a model's symbols among those of an ELF."""
     flash = sram = 0
-    for symbol, (address, size) in symbols(program).items():
+    for symbol, (address, size) in placed.items():
         if symbol.startswith(f"{name}_") and not symbol.endswith("_rows"):
             if address < 0x800000:
                 flash += size

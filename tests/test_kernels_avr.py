@@ -12,6 +12,7 @@ import pytest
 from kernels_avr_program import Case, build, differences, run, sizes
 from random_models import random_model
 
+from miniml.cost.elf_symbols import symbols
 from miniml.errors import BudgetError, UsageError
 from miniml.kernels.avr import plan
 from miniml.kernels.benchmark_nets import benchmark_net
@@ -43,10 +44,10 @@ def random_cases(seeds: range, options: KernelOptions = FASTEST) -> list[Case]:
 
 def check(cases: list[Case], folder: Path) -> None:
     program = build(cases, folder)
-    runs = run(cases, program)
+    runs, placed = run(cases, program), symbols(program)
     for case, found in zip(cases, runs, strict=True):
         assert differences(case, found) == [], case.model.name
-        assert sizes(program, case.model.name) == (case.program.flash, case.program.sram)
+        assert sizes(placed, case.model.name) == (case.program.flash, case.program.sram)
     assert max(case.program.stack for case in cases) == runs[0].stack
 
 

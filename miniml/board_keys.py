@@ -67,6 +67,21 @@ def _usb_ids(value: str) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
+def _device_text(value: str) -> str:
+    # What a USB string descriptor can hold, as attached_ports shows it.
+    if not re.fullmatch(r"[ -~]{0,126}", value):
+        raise ValueError("must be at most 126 printable ASCII characters")
+    return value
+
+
+def _location(value: str) -> str:
+    if not re.fullmatch(
+        r"([0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}(:[0-9x]\.[0-9]{1,2})?)?", value
+    ):
+        raise ValueError("must be a USB location, such as 1-1.4 (miniml boards scan shows it)")
+    return value
+
+
 def _sequence(value: str) -> str:
     if not re.fullmatch(r"[-a-z0-9,&:]*", value):
         raise ValueError("must be an argument of stm32flash -i, such as rts,-dtr,dtr")
@@ -94,7 +109,8 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "flash_sequence": _sequence,
     "usb_ids": _usb_ids,
     "port": _text,
-    "usb_serial": _text,
+    "usb_serial": _device_text,
+    "usb_location": _location,
     "simulator": _choice(("", *SIMULATORS)),
     "simulator_bootloader": _choice(("", *BOOTLOADERS)),
 }

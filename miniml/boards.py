@@ -45,6 +45,7 @@ class Board:
         usb_ids: (vendor, product) of its USB adapters.
         port: serial port of this board on this bench; empty: look for usb_ids.
         usb_serial: USB serial number on this bench; empty: any.
+        usb_location: USB socket on this bench, as pyserial calls it; empty: any.
         simulator: which simulated board stands in for it; empty: none.
         simulator_bootloader: what waits in the simulated flash; empty: the chip's own.
     """
@@ -69,6 +70,7 @@ class Board:
     usb_ids: tuple[tuple[int, int], ...] = ()
     port: str = ""
     usb_serial: str = ""
+    usb_location: str = ""
     simulator: str = ""
     simulator_bootloader: str = ""
 

@@ -1,5 +1,6 @@
 """boards.ini: what is read, and how each mistake is reported."""
 
+import configparser
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,14 @@ def test_the_project_has_the_four_boards() -> None:
     assert boards["uno"].clock_hz == 16_000_000
     assert boards["pico"].flash_baud is None
     assert (0x2E8A, 0x000A) in boards["pico"].usb_ids
+
+
+def test_each_board_has_an_environment_and_the_four_are_the_default() -> None:
+    ini = configparser.ConfigParser(interpolation=None)
+    ini.read(PROJECT / "platformio.ini", encoding="utf-8")
+    environments = {s.removeprefix("env:") for s in ini.sections() if s.startswith("env:")}
+    assert environments == set(load_boards(PROJECT))
+    assert ini["platformio"]["default_envs"] == "uno, nanoatmega328, stm32f4, pico"
 
 
 def test_every_key_is_described() -> None:
@@ -80,6 +89,8 @@ def test_the_local_file_changes_and_adds(tmp_path: Path) -> None:
             "reset = dtr\nsimulator = rp2040\nsimulator_bootloader = optiboot",
             ["only"],
         ),
+        ("reset = dtr", "reset = dtr\nusb_location = ttyUSB0", ["usb_location", "1-1.4"]),
+        ("reset = dtr", "reset = dtr\nusb_serial = A\x1b[2J", ["usb_serial", "printable"]),
         ("[bench]", "[be nch]", ["[be nch]", "environment"]),
         ("[bench]", "", ["boards.ini", "no section headers"]),
         (SECTION, "", ["has no section"]),

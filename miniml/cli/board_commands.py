@@ -162,7 +162,8 @@ def run_flash(arguments: argparse.Namespace) -> int:
 
 def run_boards_list(arguments: argparse.Namespace) -> int:
     """`miniml boards`."""
-    from miniml.hil.finding.attached import attached_ports, candidates
+    from miniml.hil.finding.attached import attached_ports
+    from miniml.hil.finding.candidates import candidates
 
     ports = attached_ports()
     listed: list[dict[str, Any]] = [

@@ -116,6 +116,13 @@ PLATFORMS = (
             "nanoatmega328": _avr_board(
                 "Arduino Nano ATmega328", "ARDUINO_AVR_NANO", "eightanaloginputs", 30720, 57600
             ),
+            "nanoatmega328new": _avr_board(
+                "Arduino Nano ATmega328 (New Bootloader)",
+                "ARDUINO_AVR_NANO",
+                "eightanaloginputs",
+                30720,
+                115200,
+            ),
         },
     ),
     Platform(

@@ -1,14 +1,14 @@
-"""What is attached to this machine, and which of it is a given board. Opens no port."""
+"""The serial ports of this machine, as pyserial lists them. Opens none."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from miniml.boards import Board
-from miniml.errors import PortError, WrongBoardError
+# A USB string descriptor holds at most 126 characters (USB 2.0, 9.6.7).
+MAX_TEXT = 126
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class AttachedPort:
         usb_id: (vendor, product); None where it isn't a USB adapter.
         serial: the adapter's serial number; may be empty.
         location: the USB socket, the only name that every adapter has; may be empty.
-        title: what the system calls it.
+        title: what the adapter or the system calls it.
     """
 
     device: str
@@ -29,72 +29,47 @@ class AttachedPort:
     location: str = ""
     title: str = ""
 
+    @property
+    def socket(self) -> str:
+        """The USB socket without the interface: a board's bootloader may have others."""
+        return self.location.partition(":")[0]
+
+    def is_at(self, path: str) -> bool:
+        """Whether a path, or what a symbolic link such as /dev/serial/by-id/... leads to, is it."""
+        return self.device == path or ("://" not in path and self.device == os.path.realpath(path))
+
+    def __str__(self) -> str:
+        """Such as `/dev/ttyUSB0 (1a86:7523, USB socket 1-1.4, no serial number)`."""
+        if self.usb_id is None:
+            return self.device
+        vendor, product = self.usb_id
+        where = f", USB socket {self.location}" if self.location else ""
+        serial = f"serial number {self.serial}" if self.serial else "no serial number"
+        return f"{self.device} ({vendor:04x}:{product:04x}{where}, {serial})"
+
 
 def attached_ports() -> list[AttachedPort]:
     """Every serial port of this machine, by name."""
     from serial.tools import list_ports
 
-    return sorted(
-        (
-            AttachedPort(
-                device=port.device,
-                usb_id=(port.vid, port.pid) if port.vid is not None else None,
-                serial=port.serial_number or "",
-                location=port.location or "",
-                title=port.description or "",
-            )
-            for port in list_ports.comports()
-        ),
-        key=lambda port: port.device,
+    return sorted(map(from_pyserial, list_ports.comports()), key=lambda port: port.device)
+
+
+def from_pyserial(port: Any) -> AttachedPort:
+    """A port from pyserial's ListPortInfo; what the device says of itself is made harmless."""
+    return AttachedPort(
+        device=port.device,
+        usb_id=(port.vid, port.pid) if port.vid is not None else None,
+        serial=harmless(port.serial_number),
+        location=port.location or "",
+        title=harmless(port.product or port.description),
     )
 
 
-def candidates(board: Board, ports: Iterable[AttachedPort]) -> list[AttachedPort]:
-    """The ports that may be this board: its USB ids, and its serial number if one is set."""
-    return [
-        port
-        for port in ports
-        if port.usb_id in board.usb_ids and board.usb_serial in ("", port.serial)
-    ]
-
-
-def find_port(board: Board, ports: Iterable[AttachedPort]) -> str | None:
-    """The port of a board: `port` of its section, else the one that fits; None if there is none.
-
-    Raises:
-        PortError: several fit.
-    """
-    if board.port:
-        exists = "://" in board.port or os.name == "nt" or Path(board.port).exists()
-        return board.port if exists else None
-    fitting = candidates(board, ports)
-    if len(fitting) > 1:
-        names = ", ".join(port.device for port in fitting)
-        raise PortError(
-            f"{len(fitting)} ports may be {board.name} ({names}): say which by --port, or by "
-            "`port` or `usb_serial` in boards.local.ini"
-        )
-    return fitting[0].device if fitting else None
-
-
-def check_port(
-    board: Board, port: str, boards: Iterable[Board], ports: Iterable[AttachedPort]
-) -> None:
-    """Refuses a port whose USB ids are another board's.
-
-    Raises:
-        WrongBoardError: names that board.
-    """
-    there = next((item for item in ports if item.device == port), None)
-    if there is None or there.usb_id is None or not board.usb_ids or there.usb_id in board.usb_ids:
-        return
-    others = [other.name for other in boards if there.usb_id in other.usb_ids]
-    if others:
-        vendor, product = there.usb_id
-        raise WrongBoardError(
-            f"port {port} ({vendor:04x}:{product:04x}) belongs to {' or '.join(others)}, not to "
-            f"{board.name}: give another --port, or add the id to usb_ids"
-        )
+def harmless(text: str | None) -> str:
+    """Text from a device: bounded, one line, nothing that drives a terminal."""
+    shown = (char if " " <= char <= "~" else "?" for char in (text or "")[:MAX_TEXT])
+    return "".join(shown).strip()
 
 
 def is_pty(port: str) -> bool:

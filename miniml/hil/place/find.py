@@ -8,7 +8,8 @@ from pathlib import Path
 from miniml.boards import Board
 from miniml.errors import FlashError, NoBoardError, PortError
 from miniml.hil.board_log import BoardLog
-from miniml.hil.finding.attached import attached_ports, check_port, find_port, is_pty
+from miniml.hil.finding.attached import attached_ports, is_pty
+from miniml.hil.finding.candidates import check_port, find_port
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.place.place import Place
 from miniml.hil.place.port_place import PortPlace
@@ -39,12 +40,12 @@ def find_place(
                 f"the offline kit built this for simulated boards only: for the {board.name} on "
                 f"{options.port} build with the official platforms (docs/PLATFORMIO.md)"
             )
-        return PortPlace(board, options.port, options.wait_s, given=True)
+        return PortPlace(board, options.port, options.wait_s)
     note = ""
     if options.simulated != "always":
-        if port := find_port(board, attached_ports()):
+        if port := find_port(board, attached_ports(), boards.values()):
             if build.world == "official" or is_pty(port):
-                return PortPlace(board, port, options.wait_s, given=False)
+                return PortPlace(board, port, options.wait_s)
             note = (
                 f"a real {board.name} is on {port}, but the offline kit built this: it runs on "
                 "simulated boards only"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from miniml.boards import Board
-from miniml.hil.finding.attached import attached_ports, find_port, is_pty
+from miniml.hil.finding.attached import attached_ports, is_pty
+from miniml.hil.finding.candidates import follow
 from miniml.hil.place.board_lock import board_lock, port_key
 from miniml.hil.place.simulated_board import SimulatedBoard
 
@@ -17,10 +17,11 @@ class PortPlace:
 
     ours: SimulatedBoard | None = None
 
-    def __init__(self, board: Board, port: str, wait_s: float, *, given: bool) -> None:
-        """`given`: the user named the port; it isn't looked for anew after flashing."""
+    def __init__(self, board: Board, port: str, wait_s: float) -> None:
+        """The board is on `port` now; after a flash its USB socket counts, not the name."""
         self.board, self.note = board, ""
-        self._port, self._given, self._wait_s = port, given or bool(board.port), wait_s
+        self._port, self._wait_s = port, wait_s
+        self._before = [item for item in attached_ports() if item.is_at(port)]
         self.simulated = is_pty(port)
 
     @contextmanager
@@ -30,12 +31,7 @@ class PortPlace:
             yield
 
     def port(self) -> str | None:
-        """The port; a Pico's own may have another name after a flash."""
-        if self._given:
-            gone = (
-                "://" not in self._port
-                and self._port.startswith("/")
-                and (not Path(self._port).exists())
-            )
-            return None if gone else self._port
-        return find_port(self.board, attached_ports())
+        """The port right now; a board's own may have another name after a flash."""
+        if "://" in self._port:
+            return self._port
+        return follow(self._port, self._before, attached_ports())

@@ -26,11 +26,14 @@ class Control:
         self._path = path
         self._command = command
         self._clients: dict[socket.socket, bytearray] = {}
-        path.unlink(missing_ok=True)
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._server.bind(str(path))
+        # Under its name only once it listens: whoever sees it may connect.
+        unready = path.with_suffix(".new")
+        unready.unlink(missing_ok=True)
+        self._server.bind(str(unready))
         self._server.listen()
         self._server.setblocking(False)
+        unready.replace(path)
 
     def close(self) -> None:
         """Hang up and remove the socket."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import campaign_kernels_avr
 import numpy as np
 import pytest
+from kernels_avr_nets import draw
 from kernels_avr_program import Case, build, differences, run, sizes
 from random_models import random_model
 
@@ -94,6 +95,14 @@ def test_a_sample_of_the_campaign(tmp_path: Path) -> None:
     assert campaign_kernels_avr.main(["12", "--start", "2", *folder]) == 0  # goes on
     kept = json.loads((tmp_path / "campaign_kernels_avr.json").read_text())
     assert (kept["next"], kept["compared"] + kept["too_large"]) == (14, 12)
+
+
+def test_a_step_below_zero_is_cut_right(tmp_path: Path) -> None:
+    """Found by the campaign: every output but the lowest is cut, and both are negative."""
+    model, options, inputs = draw(2554)
+    layer = model.layers[0]
+    assert layer.activation_max < 0
+    check([Case(model, plan(model, options), inputs)], tmp_path)
 
 
 def test_an_unknown_method_is_one_line() -> None:

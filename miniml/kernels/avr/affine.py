@@ -103,13 +103,15 @@ def search(row: Row) -> Affine | None:
     thresholds = row.thresholds[reached]
     if not len(outputs):
         return None
+    # What passes the highest output is cut by a comparison without sign.
+    limit = _NO_LIMIT if highest >= 0 else highest
     options: list[tuple[list[_Side], list[_Side], bool]] = []
     base = int(thresholds[0]) if thresholds[0] >= 0 else 0
     if thresholds[0] >= 0:
         exact = _sides(thresholds - base, outputs, row.high - base, lowest, highest)
         if row.high - base < len(exact) * WINDOW:
             options.append((exact, [], False))
-        open_ended = _sides(thresholds - base, outputs, row.high - base, lowest, _NO_LIMIT)
+        open_ended = _sides(thresholds - base, outputs, row.high - base, lowest, limit)
         options.append((open_ended, [], True))
     else:
         up = thresholds > 0
@@ -124,7 +126,7 @@ def search(row: Row) -> Affine | None:
     if thresholds[0] >= 0 and (found is None or len(found.positive) > 2):
         last = int(thresholds[-1]) - base >> 16
         end = min(row.high - base, (last + 1) * WINDOW - 1)
-        side = _side(last, thresholds - base, outputs, 0, end, lowest, _NO_LIMIT, wide=True)
+        side = _side(last, thresholds - base, outputs, 0, end, lowest, limit, wide=True)
         wide = _search_shifts([side], [], base, True, wide=True)
         found = found if wide is None else replace(wide, other=found)
     return found

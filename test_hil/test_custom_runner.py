@@ -28,6 +28,7 @@ _STATUS = {
     "PASS": TestStatus.PASSED,
     "SKIP": TestStatus.SKIPPED,
     "FAIL": TestStatus.FAILED,
+    "FLAKY": TestStatus.FAILED,
 }
 
 

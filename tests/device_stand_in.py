@@ -37,7 +37,7 @@ class DeviceStandIn:
         self.model_id, self.build_id, self.version = model_id, build_id, version
         self.requests: list[str] = []
         self.executed: list[str] = []
-        self.cycles = 1000
+        self.count: Callable[[], int] = lambda: 1000
         self.inputs = np.zeros(model.n_inputs if model else 4, np.int8)
         self._greeted, self._answers, self._layer = False, 0, 0
         self._last: tuple[bytes, bytes] = (b"", b"")
@@ -139,7 +139,7 @@ class DeviceStandIn:
             source = self._layers()[layer - 1] if layer else self.inputs
             return True, [source[first : first + count].tobytes().hex().upper()]
         if verb == "TIME":
-            return True, [f"{self.cycles + 7 * (args[0] == '0'):08X}"]
+            return True, [f"{self.count() + 7 * (args[0] == '0'):08X}"]
         return False, ["VERB"]
 
     def _info(self, args: list[str]) -> list[str]:

@@ -17,7 +17,7 @@ from hardships import full_disk, without_root_rights
 
 from miniml.boards import Board, load_boards
 from miniml.errors import NoBoardError, SilentBoardError
-from miniml.hil.proof.exercise import Comparison
+from miniml.hil.proof.comparison import Comparison
 from miniml.hil.proof.verdict import BoardResult, exit_code, judge, record_error
 from miniml.hil.report import table, write_reports
 from miniml.hil.report.content import content

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from miniml.boards import load_boards
+from miniml.cli.duration import seconds
 from miniml.hil.project import find_project
 from miniml.hil.run_options import DEFAULT_FLOATS, DEFAULT_RANDOM, SIMULATED, RunOptions
 
@@ -38,6 +39,20 @@ def register(subparsers: Subparsers) -> None:
         metavar="N",
         help="rows through the device's own quantizer besides "
         f"(default: {DEFAULT_FLOATS}, at most --samples)",
+    )
+    running.add_argument(
+        "--repeat",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="run the test rows N times in all (default: %(default)s)",
+    )
+    running.add_argument(
+        "--soak",
+        type=seconds,
+        default=0.0,
+        metavar="TIME",
+        help="run the test rows again and again, for 90s, 30m or 8h",
     )
     running.add_argument("--no-flash", action="store_true", help="run what the board already has")
     running.add_argument(
@@ -126,6 +141,8 @@ def _options(arguments: argparse.Namespace) -> RunOptions:
         samples=getattr(arguments, "samples", None),
         random=getattr(arguments, "random", None),
         floats=getattr(arguments, "floats", None),
+        repeat=getattr(arguments, "repeat", 1),
+        soak_s=getattr(arguments, "soak", 0.0),
         flash=not getattr(arguments, "no_flash", False),
         adopt=arguments.adopt,
         pace=arguments.pace,

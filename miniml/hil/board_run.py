@@ -24,6 +24,7 @@ from miniml.hil.place.place import Place, await_port
 from miniml.hil.place.port_place import PortPlace
 from miniml.hil.project import miniml_dir
 from miniml.hil.proof.device_rows import hard_rows, score
+from miniml.hil.proof.endurance import endure
 from miniml.hil.proof.exercise import Exercise, Progress
 from miniml.hil.proof.hard_inputs import hard_floats
 from miniml.hil.proof.identity import (
@@ -85,6 +86,7 @@ class BoardRun:
                 log.add("fault in MiniML", line)
             record_error(result, error, optional=False)
         result.log_tail = log.tail()
+        log.close()
         return result
 
     def _execute(self, result: BoardResult, log: BoardLog) -> None:
@@ -101,7 +103,7 @@ class BoardRun:
             if self.options.flash:
                 self._look_before_flashing(place, log)
                 flash(FlashJob(self.options.project, self.board, place, build, log, self.cancel))
-            with closing(self._open(place)) as line:
+            with closing(self._open(place, log)) as line:
                 session = Session(line, log, patience=self.options.patience)
                 try:
                     self._converse(result, session, line.url, subject, build)
@@ -110,7 +112,7 @@ class BoardRun:
                 finally:
                     result.retries = session.retries
 
-    def _open(self, place: Place) -> LinePort:
+    def _open(self, place: Place, log: BoardLog) -> LinePort:
         """Opens the board's port; one that has just come back may not be ready at once."""
         deadline = time.monotonic() + PORT_TIMEOUT_S
         while True:
@@ -122,6 +124,7 @@ class BoardRun:
                     dtr=self.board.port_dtr,
                     rts=self.board.port_rts,
                     cancel=self.cancel,
+                    trace=log.traffic,
                 )
             except PortError:
                 if place.port() == port or time.monotonic() > deadline:
@@ -131,7 +134,7 @@ class BoardRun:
         """Refuses to overwrite another board's firmware on a port."""
         if self.options.adopt or not isinstance(place, PortPlace):
             return
-        with closing(self._open(place)) as line:
+        with closing(self._open(place, log)) as line:
             session = Session(line, log, patience=LOOK_PATIENCE * self.options.patience)
             try:
                 identity = who_is_there(session, self.board.reset_settle_ms / 1000)
@@ -172,6 +175,17 @@ class BoardRun:
         if options.float_rows and isinstance(model, QuantizedModel):
             floats = hard_floats(model, subject.features, options.float_rows)
             result.comparisons.append(exercise.quantize_rows(model, floats))
+        if (options.repeat > 1 or options.soak_s) and not result.mismatches and len(subject.rows):
+            again, result.endurance = endure(
+                exercise,
+                model,
+                subject.rows,
+                result.cycles.masked,
+                self.progress,
+                passes=options.repeat,
+                seconds=options.soak_s,
+            )
+            result.comparisons.append(again)
         result.stack = stack_use(session)
         if self.place is not None and self.place.ours is not None:
             result.simulator_stack = simulator_stack(self.place.ours.control("status"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from miniml.hil.board_run import BoardRun
 from miniml.hil.firmware_build import load_build
 from miniml.hil.flash import FlashJob, flash
 from miniml.hil.place.find import find_place
+from miniml.hil.progress import ProgressLines
 from miniml.hil.project import build_dir
 from miniml.hil.proof.verdict import BoardResult
 from miniml.hil.run_options import RunOptions
@@ -37,6 +37,8 @@ def chosen_boards(options: RunOptions) -> tuple[dict[str, Board], list[Board]]:
         raise UsageError(
             f"{options.samples} samples test nothing: give at least 1, or leave it out"
         )
+    if options.repeat < 1:
+        raise UsageError(f"the rows can't run {options.repeat} times: give --repeat at least 1")
     if options.boards:
         return boards, [pick_board(boards, name) for name in options.boards]
     built = [
@@ -59,7 +61,7 @@ def run_boards(options: RunOptions, *, optional: bool = False) -> list[BoardResu
     boards, chosen = chosen_boards(options)
     prepared = load_models(options.project, chosen)
     cancel = threading.Event()
-    progress = ProgressLine()
+    progress = ProgressLines([board.name for board in chosen], plain=options.verbose)
     runs = [
         BoardRun(board, boards, options, prepared, cancel, progress.of(board.name), optional)
         for board in chosen
@@ -112,29 +114,3 @@ def load_models(project: Path, boards: list[Board]) -> Mapping[str, Prepared]:
         if str(folder) not in models:
             models[str(folder)] = prepare(folder, train="frozen")
     return models
-
-
-class ProgressLine:
-    """One line on a terminal, rewritten; nothing in a pipe."""
-
-    def __init__(self) -> None:
-        """Looks whether stderr is a terminal."""
-        self._on = sys.stderr.isatty()
-        self._states: dict[str, str] = {}
-        self._lock = threading.Lock()
-
-    def of(self, board: str) -> Callable[[str, int, int], None]:
-        """The progress function of one board."""
-
-        def show(suite: str, done: int, total: int) -> None:
-            if self._on and (done % 10 == 0 or done == total):
-                with self._lock:
-                    self._states[board] = f"{board} {suite} {done}/{total}"
-                    print("\r\x1b[K" + "   ".join(self._states.values()), end="", file=sys.stderr)
-
-        return show
-
-    def end(self) -> None:
-        """Leaves a clean line."""
-        if self._on and self._states:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

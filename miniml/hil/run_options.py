@@ -24,6 +24,8 @@ class RunOptions:
         samples: rows of the test split; None: all.
         random: how many random int8 inputs besides; None: the default, at most `samples`.
         floats: how many rows go through the device's own quantizer besides; None: as `random`.
+        repeat: how often the test rows run in all, at least once.
+        soak_s: for how many seconds they run again and again; 0: they don't.
         flash: whether to flash first.
         adopt: flash even a port where another board's firmware answers.
         pace: of simulated boards: "free", or "realtime".
@@ -39,6 +41,8 @@ class RunOptions:
     samples: int | None = None
     random: int | None = None
     floats: int | None = None
+    repeat: int = 1
+    soak_s: float = 0.0
     flash: bool = True
     adopt: bool = False
     pace: str = "free"

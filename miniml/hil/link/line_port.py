@@ -7,11 +7,14 @@ import errno
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import serial
 
 from miniml.errors import PortError
+from miniml.hil.board_log import FROM_BOARD, FROM_HOST
+from miniml.hil.link.codec import printable
 
 # A line that never ends is noise; what a device sends has at most 62 bytes.
 MAX_PENDING = 1024
@@ -30,8 +33,11 @@ class LinePort:
         dtr: bool = True,
         rts: bool = True,
         cancel: threading.Event | None = None,
+        trace: Callable[[str, str], None] = lambda direction, text: None,
     ) -> None:
         """Opens the port, alone; once `cancel` is set, reading fails.
+
+        `trace` is told every line that goes over it, and its direction.
 
         Raises:
             PortError: missing, in use, not permitted, or not a serial port.
@@ -39,6 +45,7 @@ class LinePort:
         self.url = url
         self._pending = bytearray()
         self._cancel = cancel
+        self._trace = trace
         try:
             # exclusive: two programs on one port each get half of the bytes.
             self._port: Any = serial.serial_for_url(url, do_not_open=True, exclusive=True)
@@ -57,6 +64,7 @@ class LinePort:
         Raises:
             PortError: the port vanished, or takes no bytes.
         """
+        self._trace(FROM_HOST, printable(data))
         try:
             self._port.write(data)
         except serial.SerialTimeoutException as error:
@@ -87,6 +95,7 @@ class LinePort:
                 raise self._vanished() from error
         line = bytes(self._pending[: end + 1])
         del self._pending[: end + 1]
+        self._trace(FROM_BOARD, printable(line))
         return line
 
     def pending(self) -> bytes:
@@ -95,6 +104,8 @@ class LinePort:
 
     def close(self) -> None:
         """Frees the port; also one that has vanished."""
+        if self._pending:
+            self._trace(FROM_BOARD, f"{printable(bytes(self._pending))} (no line feed)")
         with contextlib.suppress(OSError):
             self._port.close()
 

@@ -1,4 +1,4 @@
-"""What a board's run is worth: PASS, FAIL, ERROR or SKIP, and by which rule."""
+"""What a board's run is worth: PASS, FLAKY, FAIL, ERROR or SKIP, and by which rule."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from miniml.boards import Board
 from miniml.cost import Cost
 from miniml.errors import MiniMLError, NoBoardError
 from miniml.hil.firmware_build import FirmwareBuild
-from miniml.hil.proof.exercise import Comparison, Cycles
+from miniml.hil.proof.comparison import Comparison
+from miniml.hil.proof.endurance import Endurance
+from miniml.hil.proof.exercise import Cycles
 from miniml.hil.proof.identity import Identity, StackUse
 
-Verdict = Literal["PASS", "FAIL", "ERROR", "SKIP"]
+Verdict = Literal["PASS", "FLAKY", "FAIL", "ERROR", "SKIP"]
 # A C kernel's figure is a fit for one compiler (docs/HARNESS.md, "Cycles").
 COMPILED_TOLERANCE = 0.03
 # Assembly is counted instruction by instruction.
@@ -43,6 +45,7 @@ class BoardResult:
         comparisons: one a suite that ran.
         cost: foretold figures; None if it did not come so far.
         worst_cycle_error: largest |measured - foretold| / foretold over the rows.
+        endurance: of --repeat or --soak; None: neither was asked for.
         simulator_stack: bytes below the top that the simulator saw used; None: not simulated.
         accuracy: of the board's own outputs over the test rows, 0 to 1; None for regression.
         rmse: of them, in the target's units; None for classification.
@@ -61,6 +64,7 @@ class BoardResult:
     cycles: Cycles = field(default_factory=Cycles)
     cost: Cost | None = None
     worst_cycle_error: float | None = None
+    endurance: Endurance | None = None
     stack: StackUse | None = None
     simulator_stack: int | None = None
     accuracy: float | None = None
@@ -115,15 +119,38 @@ def judge(result: BoardResult, board: Board) -> None:
         reasons.append(
             f"cycles are up to {worst:.2%} from the foretold ones, {limit:.0%} are allowed"
         )
+    endurance = result.endurance
+    if limit is not None and endurance is not None and (endurance.worst_change or 0) > limit:
+        reasons.append(
+            f"cycles of one row changed by up to {endurance.worst_change:.2%} from run to run, "
+            f"{limit:.0%} are allowed; first: {endurance.first_change}"
+        )
     painted = result.stack.used if result.stack else None
     seen = result.simulator_stack
     if painted is not None and seen is not None and abs(painted - seen) > STACK_SLACK:
         reasons.append(f"the board painted {painted} bytes of stack, the simulator saw {seen}")
     if not result.samples:
         reasons.append("nothing was tested")
-    result.reasons = reasons
-    result.verdict = "FAIL" if reasons else "PASS"
-    result.exit_code = 1 if reasons else 0
+    flaky = flaky_reasons(result)
+    result.reasons = reasons + flaky
+    result.verdict = "FAIL" if reasons else "FLAKY" if flaky else "PASS"
+    result.exit_code = 1 if result.reasons else 0
+
+
+def flaky_reasons(result: BoardResult) -> list[str]:
+    """What was wrong once and right when it was done again: never a pass."""
+    reasons = [
+        f"{c.flaky:,} of {c.rows:,} rows differed once and were right when run again; "
+        f"first: {c.first_flaky}"
+        for c in result.comparisons
+        if c.flaky
+    ]
+    if result.endurance is not None and result.endurance.flaky_cycles:
+        reasons.append(
+            f"{result.endurance.flaky_cycles:,} cycle counts were off once and right when "
+            "measured again"
+        )
+    return reasons
 
 
 def record_error(result: BoardResult, error: Exception, *, optional: bool) -> None:

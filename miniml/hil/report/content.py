@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,6 +53,8 @@ def board_content(result: BoardResult) -> dict[str, Any]:
                 "bytes_compared": comparison.bytes_compared,
                 "mismatches": comparison.mismatches,
                 "first": str(comparison.first) if comparison.first else None,
+                "flaky": comparison.flaky,
+                "first_flaky": str(comparison.first_flaky) if comparison.first_flaky else None,
             }
             for comparison in result.comparisons
         ],
@@ -66,6 +69,7 @@ def board_content(result: BoardResult) -> dict[str, Any]:
             "worst_error": result.worst_cycle_error,
             "memory": cost.memory if cost else None,
         },
+        "endurance": dataclasses.asdict(result.endurance) if result.endurance else None,
         "flash": build.flash if build else None,
         "sram": build.sram if build else None,
         "stack": result.stack.used if result.stack else None,

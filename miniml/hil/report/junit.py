@@ -13,11 +13,12 @@ def junit(report: Mapping[str, Any]) -> bytes:
     for board in report["boards"]:
         where = "simulated" if board["simulated"] else "real"
         suite = ElementTree.SubElement(root, "testsuite", name=f"{board['name']} ({where})")
-        cases = [_case(suite, board, part["name"], part["mismatches"]) for part in board["suites"]]
-        whole = _case(suite, board, "board", 0)
+        cases = [_suite_case(suite, board, part) for part in board["suites"]]
+        whole = _case(suite, board, "board")
         message = "; ".join(board["reasons"])
-        if board["verdict"] == "FAIL":
-            ElementTree.SubElement(whole, "failure", message=message)
+        if board["verdict"] in ("FAIL", "FLAKY"):
+            kind = board["verdict"].lower()
+            ElementTree.SubElement(whole, "failure", message=message, type=kind)
         elif board["verdict"] == "ERROR":
             kind = board["error"]["name"]
             error = ElementTree.SubElement(whole, "error", message=message, type=kind)
@@ -36,13 +37,21 @@ def junit(report: Mapping[str, Any]) -> bytes:
     return text + b"\n"
 
 
-def _case(
-    suite: ElementTree.Element, board: Mapping[str, Any], name: str, mismatches: int
+def _suite_case(
+    suite: ElementTree.Element, board: Mapping[str, Any], part: Mapping[str, Any]
 ) -> ElementTree.Element:
+    case = _case(suite, board, part["name"])
+    if part["mismatches"]:
+        message = f"{part['mismatches']} bytes differ"
+        ElementTree.SubElement(case, "failure", message=message, type="fail")
+    elif part.get("flaky"):
+        message = f"{part['flaky']} rows differed once and were right when run again"
+        ElementTree.SubElement(case, "failure", message=message, type="flaky")
+    return case
+
+
+def _case(suite: ElementTree.Element, board: Mapping[str, Any], name: str) -> ElementTree.Element:
     where = "simulated" if board["simulated"] else "real"
-    case = ElementTree.SubElement(
+    return ElementTree.SubElement(
         suite, "testcase", classname=f"miniml.{board['name']}", name=f"{name} ({where})"
     )
-    if mismatches:
-        ElementTree.SubElement(case, "failure", message=f"{mismatches} bytes differ")
-    return case

@@ -70,12 +70,23 @@ def remarks(boards: Sequence[Mapping[str, Any]]) -> list[str]:
         )
         if suites:
             lines.append(f"{board['name']}: compared {suites}")
+        if again := board.get("endurance"):
+            lines.append(f"{board['name']}: {endurance(again)}")
         name = f"{board['error']['name']}: " if board["error"] else ""
         lines += [f"{board['name']}: {name}{reason}" for reason in board["reasons"]]
         lines += [f"{board['name']}: {note}" for note in board["notes"]]
     if any(board["simulated"] for board in boards):
         lines.append("Simulated boards count cycles by the makers' tables, not on silicon.")
     return lines
+
+
+def endurance(again: Mapping[str, Any]) -> str:
+    """What --repeat or --soak came to, in one phrase."""
+    text = (
+        f"ran the rows {again['passes']:,} times, {again['inferences']:,} inferences, "
+        f"{again['seconds']:.0f} s"
+    )
+    return f"{text}; stopped: {again['stopped']}" if again["stopped"] else text
 
 
 def _aligned(text: str, column: int, width: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 CORES = ("avr", "cortex-m4", "cortex-m0plus")
 MODES = ("int8", "native", "cmsis_nn", "float32", "avr_hybrid", "avr_hybrid_literal")
 RESETS = ("dtr", "none", "touch1200", "verb")
-FLASH_METHODS = ("avrdude", "stm32flash", "uf2", "pio")
+FLASH_METHODS = ("avrdude", "stm32flash", "stlink", "dfu", "uf2", "picotool", "pio")
 SIMULATORS = ("atmega328p", "stm32f405", "rp2040")
 BOOTLOADERS = ("optiboot", "atmegaboot")
 
@@ -88,6 +88,13 @@ def _sequence(value: str) -> str:
     return value
 
 
+def _power(value: str) -> str:
+    # A hub's location as uhubctl prints it: bus, then ports; USB allows seven levels.
+    if value and not re.fullmatch(r"uhubctl:[0-9]+(-[0-9]+(\.[0-9]+){0,5})?:[0-9]+", value):
+        raise ValueError("must be uhubctl:HUB:PORT, such as uhubctl:1-1:2")
+    return value
+
+
 # What reads each key. Ranges: sram of an ATtiny to flash of a large MCU; baud rates that
 # a serial port can be asked for.
 READERS: Mapping[str, Callable[[str], object]] = {
@@ -105,8 +112,12 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "port_rts": _level,
     "flash_method": _choice(FLASH_METHODS),
     "flash_baud": _integer(1200, 4_000_000),
+    "flash_baud_fallback": _integer(1200, 4_000_000),
     "flash_parity": _choice(("8e1", "8n1", "8o1")),
     "flash_sequence": _sequence,
+    "flash_serial": _device_text,
+    "power": _power,
+    "retries": _integer(0, 10),
     "usb_ids": _usb_ids,
     "port": _text,
     "usb_serial": _device_text,

@@ -40,8 +40,12 @@ class Board:
         port_dtr, port_rts: levels of the modem lines while the port is open.
         flash_method: the strategy of miniml.hil.flash.
         flash_baud: rate of the bootloader, in baud; None where it has none.
+        flash_baud_fallback: tried where no bootloader answers at flash_baud; None: nothing.
         flash_parity: parity of a real STM32's ROM loader, as stm32flash -m wants it.
         flash_sequence: stm32flash's -i: how DTR and RTS drive NRST and BOOT0; may be empty.
+        flash_serial: serial number of the ST-LINK or loader, where it isn't its port's.
+        power: "uhubctl:HUB:PORT", the hub port that can switch its supply; empty: none.
+        retries: how often a board that doesn't come back is power-cycled and tried again.
         usb_ids: (vendor, product) of its USB adapters.
         port: serial port of this board on this bench; empty: look for usb_ids.
         usb_serial: USB serial number on this bench; empty: any.
@@ -65,8 +69,12 @@ class Board:
     port_dtr: bool = True
     port_rts: bool = True
     flash_baud: int | None = None
+    flash_baud_fallback: int | None = None
     flash_parity: str = "8e1"
     flash_sequence: str = ""
+    flash_serial: str = ""
+    power: str = ""
+    retries: int = 0
     usb_ids: tuple[tuple[int, int], ...] = ()
     port: str = ""
     usb_serial: str = ""

@@ -10,7 +10,7 @@ import sys
 from inspect import currentframe
 from pathlib import Path
 
-from miniml_hook import cmsis_nn, interpreter, options, stamp, targets
+from miniml_hook import cmsis_nn, interpreter, options, stamp, targets, upload
 from SCons.Script import ARGUMENTS, COMMAND_LINE_TARGETS
 
 Import("env")
@@ -21,6 +21,8 @@ choices = options.read_options(env)
 # Also an IDE that only asks for include paths needs this one.
 env.AppendUnique(CPPPATH=[str(choices.out_dir)])
 cmsis_nn.pick_sources(env)
+if "upload" in COMMAND_LINE_TARGETS:
+    upload.apply_settings(env, choices.board)
 
 
 def generate():

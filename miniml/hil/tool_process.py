@@ -33,8 +33,8 @@ def run_tool(
     """Runs a command to its end; its output goes into the board's log.
 
     Raises:
-        FlashError: it is missing, failed (with its last line), took too long, or `cancel`
-            was set. No process of it is left then.
+        FlashError: it is missing, failed (with its telling line and the command), took too
+            long, or `cancel` was set. No process of it is left then.
     """
     name = Path(command[0]).name
     log.add("host", shlex.join(command))
@@ -66,26 +66,43 @@ def run_tool(
         reader.join(2)
     if process.returncode:
         last = next((line for line in reversed(lines) if line.strip(" =")), "it said nothing")
-        raise FlashError(f"{name} failed ({process.returncode}): {telling_line(lines) or last}")
+        raise FlashError(
+            f"{name} failed ({process.returncode}): {telling_line(lines) or last}; command: "
+            f"{shlex.join(command)}"
+        )
+
+
+# What says why, in the tools' own words (recorded in tests/flash_outputs); then what says that.
+CAUSES = (
+    "not in sync",
+    "no such file",
+    "permission denied",
+    "resource busy",
+    "open failed",
+    "couldn't find any",
+    "no dfu capable",
+    "no accessible",
+    "mismatch",
+)
+FAILURES = (
+    "error",
+    "fail",
+    "timeout",
+    "timed out",
+    "can't",
+    "cannot",
+    "not found",
+    "no compatible",
+)
 
 
 def telling_line(lines: Sequence[str]) -> str:
-    """The last line that says why, where the very last ones are summaries."""
-    words = (
-        "error",
-        "fail",
-        "not in sync",
-        "timeout",
-        "timed out",
-        "can't",
-        "no such",
-        "not found",
-    )
-    for line in reversed(lines):
-        lower = line.lower()
-        frame = any(re.search(pattern, line) for pattern in FRAME)
-        if not frame and any(word in lower for word in words):
-            return line.strip()
+    """The last line that says why, where the very last ones are summaries; empty if none does."""
+    telling = [line for line in lines if not any(re.search(pattern, line) for pattern in FRAME)]
+    for words in (CAUSES, FAILURES):
+        for line in reversed(telling):
+            if any(word in line.lower() for word in words):
+                return line.strip()
     return ""
 
 

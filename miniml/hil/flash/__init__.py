@@ -1,14 +1,20 @@
 """How a program gets into a board: a strategy a flashing method (docs/HARNESS.md, "Flashing")."""
 
+from miniml.hil.flash.avrdude import Avrdude
+from miniml.hil.flash.dfu import Dfu
 from miniml.hil.flash.method import FlashJob, FlashMethod
+from miniml.hil.flash.picotool import Picotool
 from miniml.hil.flash.platformio_upload import PlatformioUpload
+from miniml.hil.flash.st_link import StLink
 from miniml.hil.flash.stm32_loader import Stm32Loader
 from miniml.hil.flash.uf2_copy import Uf2Copy
 
 METHODS: dict[str, FlashMethod] = {
-    # Also for avrdude: PlatformIO has the tool, and the user's upload settings count.
-    "avrdude": PlatformioUpload(),
+    "avrdude": Avrdude(),
+    "dfu": Dfu(),
+    "picotool": Picotool(),
     "pio": PlatformioUpload(),
+    "stlink": StLink(),
     "stm32flash": Stm32Loader(),
     "uf2": Uf2Copy(),
 }

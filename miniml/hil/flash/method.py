@@ -10,8 +10,10 @@ from typing import Protocol
 
 from miniml.boards import Board
 from miniml.hil.board_log import BoardLog
+from miniml.hil.finding.attached import AttachedPort, attached_ports
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.place.place import Place, await_port
+from miniml.hil.project import PROJECT_FILE
 from miniml.hil.tool_process import run_tool
 
 # 32 KB at 57,600 baud, written and read back, take a quarter of a minute.
@@ -30,12 +32,22 @@ class FlashJob:
     log: BoardLog
     cancel: threading.Event
 
+    @property
+    def direct(self) -> bool:
+        """Whether tools are called without PlatformIO: on a bench that has no project."""
+        return not (self.project / PROJECT_FILE).is_file()
+
     def port(self) -> str:
         """The board's port right now."""
         return await_port(self.place, PORT_TIMEOUT_S)
 
+    def adapter(self) -> AttachedPort | None:
+        """What the system tells of the board's port; None for a URL, a PTY, or no port."""
+        port = self.place.port()
+        return next((there for there in attached_ports() if port and there.is_at(port)), None)
+
     def run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        """Runs a flashing tool; raises FlashError with its last line."""
+        """Runs a flashing tool; raises FlashError with its telling line and the command."""
         run_tool(
             command,
             self.log,

@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from pathlib import Path
-
-from miniml.errors import FlashError
+from miniml.hil.flash.enter import enter_loader, leave_loader
 from miniml.hil.flash.method import FlashJob
-from miniml.hil.project import pio_environment
+from miniml.hil.flash.platformio_upload import upload
+from miniml.hil.flash.tools import find_tool
 
 FLASH_START = 0x0800_0000
 
 
 class Stm32Loader:
-    """stm32flash, directly: PlatformIO's upload has neither parity nor reset sequence."""
+    """stm32flash through PlatformIO, or alone where there is no project."""
 
     def flash(self, job: FlashJob) -> None:
-        """BOOT0 high and a reset, write, verify, start; BOOT0 low again."""
-        simulated = job.place.ours
-        if simulated is not None:
-            simulated.control("boot0 1")
-            simulated.control("reset")
+        """Into the loader, write, verify, start."""
+        enter_loader(job)
         try:
-            job.run(self.command(job))
+            port = job.port()
+            if job.direct:
+                job.run(command(job, port))
+            else:
+                upload(job, [*line_flags(job), "-v"], port=port, speed=job.board.flash_baud)
         finally:
-            if simulated is not None:
-                simulated.control("boot0 0")
-
-    def command(self, job: FlashJob) -> list[str]:
-        """The command line of stm32flash."""
-        # A PTY has no parity bit, so what hangs on one can't talk the loader's 8E1.
-        mode = "8n1" if job.place.simulated else job.board.flash_parity
-        command = [stm32flash(job), "-m", mode, "-b", str(job.board.flash_baud)]
-        if job.board.flash_sequence and not job.place.simulated:
-            command += ["-i", job.board.flash_sequence]
-        image = str(job.build.image(".bin"))
-        return [*command, "-w", image, "-v", "-g", f"{FLASH_START:#x}", job.port()]
+            leave_loader(job)
 
 
-def stm32flash(job: FlashJob) -> str:
-    """stm32flash on the PATH, or in PlatformIO's package for STM32Duino.
+def line_flags(job: FlashJob) -> list[str]:
+    """Parity, and how DTR and RTS drive NRST and BOOT0."""
+    # A PTY has no parity bit, so what hangs on one can't talk the loader's 8E1.
+    flags = ["-m", "8n1" if job.place.simulated else job.board.flash_parity]
+    if job.board.flash_sequence and not job.place.simulated:
+        flags += ["-i", job.board.flash_sequence]
+    return flags
 
-    Raises:
-        FlashError: it is nowhere.
-    """
-    if found := shutil.which("stm32flash"):
-        return found
-    core = pio_environment(job.project, job.build.world).get("PLATFORMIO_CORE_DIR")
-    packages = (Path(core) if core else Path.home() / ".platformio") / "packages"
-    name = "stm32flash.exe" if os.name == "nt" else "stm32flash"
-    for path in sorted(packages.glob(f"tool-stm32duino*/stm32flash/{name}")):
-        return str(path)
-    raise FlashError("stm32flash is missing: install the package stm32flash")
+
+def command(job: FlashJob, port: str) -> list[str]:
+    """stm32flash's command line."""
+    tool = find_tool(job, "stm32flash", "tool-stm32flash*", "tool-stm32duino*")
+    image = str(job.build.image(".bin"))
+    rate = ["-b", str(job.board.flash_baud)]
+    return [tool, *line_flags(job), *rate, "-w", image, "-v", "-g", f"{FLASH_START:#x}", port]

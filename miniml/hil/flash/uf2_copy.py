@@ -11,24 +11,23 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from miniml.errors import FlashError, PortError
+from miniml.errors import FlashError
+from miniml.hil.flash.enter import enter_loader
 from miniml.hil.flash.method import FlashJob
-from miniml.hil.link.line_port import LinePort
 from miniml.hil.place.board_lock import board_lock
 
 DRIVE_NAME = "RPI-RP2"
 # Present on every RP2040 drive (datasheet RP2040, 2.8.4, "USB Mass Storage Interface").
 MARKER_FILE = "INFO_UF2.TXT"
-TOUCH_BAUD = 1200
 DRIVE_TIMEOUT_S = 15.0
 LEAVE_TIMEOUT_S = 30.0
 
 
 class Uf2Copy:
-    """1200-baud touch, wait for the drive, copy, wait until it has gone."""
+    """Into BOOTSEL, wait for the drive, copy, wait until it has gone and the board is back."""
 
     def flash(self, job: FlashJob) -> None:
-        """Leaves when the drive has vanished; the port is waited for by whoever opens it."""
+        """Leaves when the drive has vanished and the port is back."""
         image = job.build.image(".uf2")
         # In BOOTSEL all RP2040 look alike: one at a time on this machine.
         lock = (
@@ -47,6 +46,7 @@ class Uf2Copy:
                 if drive.exists():
                     raise FlashError(f"can't copy {image.name} to {drive}: {error}") from error
             self._await(job, lambda: not _is_drive(drive), LEAVE_TIMEOUT_S, f"{drive} stayed")
+            job.port()  # within the lock, until it is back
 
     def _enter_bootsel(self, job: FlashJob) -> Path:
         before = set(drives(job))
@@ -55,10 +55,7 @@ class Uf2Copy:
                 f"another RP2040 is already in BOOTSEL ({min(before)}): finish or unplug it"
             )
         if not before:
-            port = job.port()
-            job.log.add("host", f"open {port} at {TOUCH_BAUD} baud to enter BOOTSEL")
-            with contextlib.suppress(PortError):  # it may vanish while it is being opened
-                LinePort(port, TOUCH_BAUD, dtr=False).close()
+            enter_loader(job)
         found: list[Path] = []
 
         def appeared() -> bool:

@@ -1,0 +1,56 @@
+"""Flashes an RP2040 in BOOTSEL by picotool, which also works where drives aren't mounted."""
+
+from __future__ import annotations
+
+import time
+
+from miniml.errors import FlashError
+from miniml.hil.finding.attached import AttachedPort
+from miniml.hil.flash.enter import enter_loader
+from miniml.hil.flash.method import FlashJob
+from miniml.hil.flash.tools import find_tool
+from miniml.hil.flash.usb_devices import RP2040_BOOT, UsbDevice, usb_devices
+from miniml.hil.flash.which_device import pick_device
+from miniml.hil.place.board_lock import board_lock
+
+LOADER_TIMEOUT_S = 15.0
+
+
+class Picotool:
+    """Directly, also where there is a project: PlatformIO's uploader for the Pico takes no device.
+
+    platform-raspberrypi 1.19 calls `rp2040load -v -D`, which takes the first that it finds.
+    """
+
+    def flash(self, job: FlashJob) -> None:
+        """Into BOOTSEL, write, verify, start."""
+        with board_lock("rp2040 bootsel", "the RP2040 boot loader"):
+            port = job.adapter()
+            before = [device.location for device in usb_devices() if device.usb_id == RP2040_BOOT]
+            if before:
+                raise FlashError(
+                    f"another RP2040 is already in BOOTSEL (USB {before[0]}): finish or unplug it"
+                )
+            enter_loader(job)
+            job.run(command(job, self._await_loader(job, port)))
+            job.port()  # within the lock: until it is back, its socket tells it from another
+
+    def _await_loader(self, job: FlashJob, port: AttachedPort | None) -> UsbDevice:
+        deadline = time.monotonic() + LOADER_TIMEOUT_S
+        while not job.cancel.is_set():
+            if found := pick_device(usb_devices(), [RP2040_BOOT], what="boot loader", port=port):
+                return found
+            if time.monotonic() > deadline:
+                raise FlashError(
+                    f"{job.board.name} did not enter BOOTSEL within {LOADER_TIMEOUT_S:g} s: hold "
+                    "BOOTSEL, replug the board, and retry"
+                )
+            time.sleep(0.1)
+        raise FlashError("flashing was interrupted")
+
+
+def command(job: FlashJob, device: UsbDevice) -> list[str]:
+    """picotool's command line (2.x). By bus and address: in BOOTSEL all serial numbers are one."""
+    tool = find_tool(job, "picotool", "tool-picotool*", "tool-rp2040tools*")
+    where = ["--bus", str(device.bus), "--address", str(device.address)]
+    return [tool, "load", "-v", "-x", str(job.build.image(".uf2")), *where]

@@ -1,0 +1,62 @@
+"""Which ST-LINK or boot loader belongs to a board: one, or an error that lists them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from miniml.errors import FlashError
+from miniml.hil.finding.attached import AttachedPort
+from miniml.hil.flash.usb_devices import UsbDevice
+
+
+def pick_device(
+    devices: Iterable[UsbDevice],
+    usb_ids: Iterable[tuple[int, int]],
+    *,
+    what: str,
+    serial: str = "",
+    port: AttachedPort | None = None,
+) -> UsbDevice | None:
+    """The device of a board; None if there is none.
+
+    Args:
+        devices: all that are attached.
+        usb_ids: those that it may have.
+        what: how a person calls it, such as "ST-LINK".
+        serial: its serial number, if the section says it.
+        port: the board's serial port, where it has one: an ST-LINK has both, and a loader comes
+            at the USB socket where the board's port was.
+
+    Raises:
+        FlashError: several fit.
+    """
+    wanted = set(usb_ids)
+    fitting = [device for device in devices if device.usb_id in wanted]
+    if serial:
+        fitting = [device for device in fitting if device.serial == serial]
+    elif port is not None:
+        there = [device for device in fitting if device.location == port.socket]
+        fitting = there or fitting
+    if len(fitting) > 1:
+        names = ", ".join(f"{device.serial or '?'} at {device.location}" for device in fitting)
+        raise FlashError(
+            f"{len(fitting)} devices may be the board's {what} ({names}): say which by "
+            "`flash_serial` in boards.local.ini"
+        )
+    return fitting[0] if fitting else None
+
+
+def one_word(serial: str) -> str:
+    """The serial number, if it can't be anything else in another program's command line.
+
+    OpenOCD reads its commands as Tcl, where brackets run what a device calls itself.
+
+    Raises:
+        FlashError: it has other characters.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]+", serial):
+        raise FlashError(
+            f"USB serial number {serial!r} can't be given to a tool: use another adapter"
+        )
+    return serial

@@ -28,8 +28,9 @@ from miniml.hil.board_log import BoardLog
 from miniml.hil.board_run import BoardRun
 from miniml.hil.place.simulated_board import SimulatedBoard
 from miniml.hil.proof.verdict import BoardResult
-from miniml.hil.run import chosen_boards, load_models
+from miniml.hil.run import chosen_boards, run_boards
 from miniml.hil.run_options import RunOptions
+from miniml.hil.source import ProjectSource
 from pio_extra.offline import kit
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -104,16 +105,25 @@ class Bench:
         self, options: RunOptions, progress: Callable[[BoardRun, str, int], None] | None = None
     ) -> BoardResult:
         """Runs the options' only board in this process; `progress` may interfere."""
-        boards, chosen = chosen_boards(options)
+        source = ProjectSource(options.project)
+        chosen = chosen_boards(options, source)
         run: BoardRun
 
         def step(suite: str, done: int, total: int) -> None:
             if progress is not None:
                 progress(run, suite, done)
 
-        models = load_models(ROOT, chosen)
-        run = BoardRun(chosen[0], boards, options, models, threading.Event(), step)
+        source.load_models(chosen)
+        run = BoardRun(chosen[0], options, source, threading.Event(), step)
         return run.execute()
+
+
+def run_project(options: RunOptions) -> list[BoardResult]:
+    """Runs the chosen boards of a project in this process, without a report."""
+    source = ProjectSource(options.project)
+    chosen = chosen_boards(options, source)
+    source.load_models(chosen)
+    return run_boards(options, source, chosen)
 
 
 @dataclass(frozen=True)

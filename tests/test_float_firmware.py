@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from build_hook_project import make_project
+from hil_bench import run_project
 
 from miniml.hil.proof.device_rows import differing
-from miniml.hil.run import run_boards
 from miniml.hil.run_options import RunOptions
 
 
@@ -27,7 +27,7 @@ def test_from_the_build_to_the_verdict(
     monkeypatch.setenv("PLATFORMIO_CORE_DIR", str(project.core))
     monkeypatch.delenv("PLATFORMIO_WORKSPACE_DIR", raising=False)
     options = RunOptions(project.folder, boards=("uno",), simulated="always", samples=6, random=30)
-    (result,) = run_boards(options)
+    (result,) = run_project(options)
     assert (result.verdict, result.reasons) == ("PASS", [])
     test, hard = result.comparisons
     # 2-3-2: five floats a row; edges of binary32 are among the hard rows.
@@ -40,7 +40,7 @@ def test_from_the_build_to_the_verdict(
     assert result.accuracy is not None
     # The same folder in another mode is another model: the build is stale.
     (project.out("uno") / "build.json").write_text(json.dumps(record | {"mode": "float32"}))
-    (stale,) = run_boards(options)
+    (stale,) = run_project(options)
     assert stale.error == "StaleFirmwareError"
     assert "in mode float32" in stale.reasons[0]
 

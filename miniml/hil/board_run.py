@@ -15,7 +15,7 @@ from miniml.boards import Board
 from miniml.cost.paths import Int64Array
 from miniml.errors import BoardError, MiniMLError, PortError, SilentBoardError
 from miniml.hil.board_log import BoardLog
-from miniml.hil.firmware_build import FirmwareBuild, load_build
+from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.flash import FlashJob, flash
 from miniml.hil.link.line_port import LinePort
 from miniml.hil.link.session import Session
@@ -34,11 +34,11 @@ from miniml.hil.proof.identity import (
     stack_use,
     who_is_there,
 )
-from miniml.hil.proof.subject import Subject, subject_of
+from miniml.hil.proof.subject import Subject
 from miniml.hil.proof.verdict import BoardResult, judge, record_error
 from miniml.hil.run_options import RunOptions
+from miniml.hil.source import Source
 from miniml.model import QuantizedModel
-from miniml.pipeline import Prepared
 
 PORT_TIMEOUT_S = 15.0
 # RAMEND of the ATmega328P (data sheet DS40002061, section 8.3).
@@ -55,15 +55,13 @@ class BoardRun:
     """What one board's run needs; `execute` does it and never raises a MiniMLError.
 
     Attributes:
-        boards: all known boards, to recognise a wrong one.
-        prepared: the model by model folder, as `load_models` makes it.
+        source: has loaded the board's model.
         cancel: set to end the run early.
     """
 
     board: Board
-    boards: Mapping[str, Board]
     options: RunOptions
-    prepared: Mapping[str, Prepared]
+    source: Source
     cancel: threading.Event
     progress: Progress
     optional: bool = False
@@ -90,12 +88,11 @@ class BoardRun:
         return result
 
     def _execute(self, result: BoardResult, log: BoardLog) -> None:
-        build = result.build = load_build(self.options.project, self.board.name)
-        prepared = self.prepared[str(build.model_dir)]
-        subject = subject_of(prepared, self.board, build, self.options.samples)
+        build = result.build = self.source.build(self.board.name)
+        subject = self.source.subject(self.board, build, self.options.samples)
         if build.mode != "int8":
             result.notes.append(f"mode {build.mode}, model {subject.model.model_id[:16]}")
-        place = self.place = find_place(self.board, self.boards, build, self.options, log)
+        place = self.place = find_place(self.board, self.source.boards, build, self.options, log)
         result.simulated = place.simulated
         if place.note:
             result.notes.append(place.note)

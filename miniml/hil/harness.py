@@ -8,8 +8,9 @@ from typing import Any
 from miniml.hil.project import miniml_dir
 from miniml.hil.report import make_report_folder, write_reports
 from miniml.hil.report.content import content
-from miniml.hil.run import chosen_boards, load_models, run_boards
+from miniml.hil.run import chosen_boards, run_boards
 from miniml.hil.run_options import RunOptions
+from miniml.hil.source import open_source
 
 
 def run_and_report(
@@ -20,12 +21,13 @@ def run_and_report(
     Raises:
         MiniMLError: nothing could be run, and no report was written.
     """
-    _, chosen = chosen_boards(options)
     folder = miniml_dir(options.project) / "report"
-    # Before minutes of running, not after.
-    make_report_folder(folder)
-    results = run_boards(options, optional=optional)
-    models = list(load_models(options.project, chosen).values())
-    report = content(models[0].model if models else None, results)
+    with open_source(options) as source:
+        chosen = chosen_boards(options, source)
+        # Before minutes of running, not after.
+        make_report_folder(folder)
+        source.load_models(chosen)
+        results = run_boards(options, source, chosen, optional=optional)
+        report = content(source.model(), results)
     page = write_reports(folder, report, append=append)
     return report, page

@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -132,7 +133,7 @@ def _wait(
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    if os.name == "nt":
+    if sys.platform == "win32":
         process.kill()
     else:
         try:

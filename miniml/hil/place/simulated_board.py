@@ -170,6 +170,8 @@ class SimulatedBoard:
 
 
 def _ask(state: Path, command: str, timeout_s: float = CONTROL_TIMEOUT_S) -> dict[str, Any]:
+    if sys.platform == "win32":
+        raise OSError("simulated boards need Linux")  # `start` has said so before
     folder = os.open(state, os.O_RDONLY)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:

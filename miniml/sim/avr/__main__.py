@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from miniml.errors import MiniMLError, SimulatorError
+from miniml.sim import need_linux
 from miniml.sim.avr.bootloader import BOOTLOADERS, bootloader_hex
 from miniml.sim.avr.runner_program import runner_program
 
@@ -33,9 +34,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Becomes the simulator; returns only if that fails."""
-    parent = os.getppid()
     arguments = build_parser().parse_args()
     try:
+        need_linux()
+        parent = os.getppid()
         bootloader = BOOTLOADERS[arguments.bootloader]
         hex_file = bootloader_hex(bootloader)
         program = runner_program()

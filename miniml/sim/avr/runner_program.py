@@ -6,10 +6,10 @@ source is ours, and the user's own compiler joins the two.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from miniml.errors import SimulatorError
+from miniml.sim import need_linux
 from miniml.sim.compile import compile_c
 
 SOURCES = Path(__file__).parent / "runner"
@@ -21,8 +21,7 @@ def runner_program() -> Path:
     Raises:
         SimulatorError: not Linux, no compiler, or libsimavr is missing.
     """
-    if sys.platform != "linux":
-        raise SimulatorError("simulated boards need Linux; attach a real board")
+    need_linux()
     try:
         return compile_c("miniml-avr", sorted(SOURCES.glob("*.c")), ["-lsimavr"])
     except SimulatorError as error:

@@ -65,7 +65,7 @@ def check(row: Row) -> int:
     at = np.concatenate([row.thresholds, edges, edges + affine.base, [row.high]])
     at = np.unique(np.concatenate([at, at - 1]))
     at = at[(at >= row.low) & (at <= row.high)]
-    raw = requantize(at, np.int64(row.multiplier), np.int64(row.shift))
+    raw = requantize(at, np.full(1, row.multiplier, np.int32), np.full(1, row.shift, np.int8))
     expected = np.clip(raw, row.minimum, row.maximum).tolist()
     for one in (affine, affine.other, product.to_share(affine)):
         if one is not None:

@@ -185,10 +185,11 @@ def make_bench(folder: Path, factory: pytest.TempPathFactory, patch: pytest.Monk
     return bench
 
 
-def spoil_weights(bench: Bench) -> int:
+def spoil_weights(bench: Bench, count: int | None = None) -> int:
     """Changes weights of one layer in the Uno's flash, and nothing else; returns its number.
 
-    Kernels keep some rows' weights in tables and others' in their code: it is the last table.
+    Kernels keep some rows' weights in tables and others' in their code: it is the last table, all
+    of it or its first `count` weights.
     """
     tables = {
         (int(found[1]), int(found[2])): place
@@ -201,7 +202,7 @@ def spoil_weights(bench: Bench) -> int:
     content = bytearray(image.read_bytes())
     begin, size = tables[layer, table]
     assert size > 0
-    for place in range(begin, begin + size):
+    for place in range(begin, begin + (count or size)):
         content[place] ^= 0x40
     image.write_bytes(content)
     return layer

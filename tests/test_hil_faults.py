@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hil_bench import ROOT, Bench, make_bench, powered, processes_in
 
-from miniml.hil import board_run
+from miniml.hil import open_board
 from miniml.hil.board_run import BoardRun
 from miniml.hil.link.line_port import LinePort
 from miniml.hil.place.board_lock import board_lock
@@ -127,7 +127,7 @@ def test_a_missing_port_is_not_waited_for(bench: Bench, monkeypatch: pytest.Monk
     def await_in_vain(place: Place, timeout_s: float) -> str:
         raise AssertionError(f"waited up to {timeout_s} s for a port that was never there")
 
-    monkeypatch.setattr(board_run, "await_port", await_in_vain)
+    monkeypatch.setattr(open_board, "await_port", await_in_vain)
     assert_error(bench.start(bench.options(port="/dev/ttyNONE")), "PortError", "is missing")
 
 

@@ -15,6 +15,7 @@ from miniml.cli import (
     generate_command,
     model_commands,
     quantize_command,
+    replay_command,
 )
 from miniml.errors import MiniMLError
 
@@ -36,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     generate_command.register(commands)
     cost_command.register(commands)
     board_commands.register(commands)
+    replay_command.register(commands)
     bench_commands.register(commands)
     return parser
 

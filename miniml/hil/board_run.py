@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import traceback
 from collections.abc import Mapping
 from contextlib import closing
@@ -13,17 +12,19 @@ import numpy as np
 
 from miniml.boards import Board
 from miniml.cost.paths import Int64Array
-from miniml.errors import BoardError, MiniMLError, PortError, SilentBoardError
+from miniml.errors import BoardError, MiniMLError, SilentBoardError
+from miniml.float_net import DeviceModel
 from miniml.hil.board_log import BoardLog
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.flash import FlashJob, flash
-from miniml.hil.link.line_port import LinePort
 from miniml.hil.link.session import Session
+from miniml.hil.open_board import open_board
 from miniml.hil.place.find import find_place
-from miniml.hil.place.place import Place, await_port
+from miniml.hil.place.place import Place
 from miniml.hil.place.port_place import PortPlace
 from miniml.hil.project import miniml_dir
 from miniml.hil.proof.device_rows import hard_rows, score
+from miniml.hil.proof.divergence import first_divergence
 from miniml.hil.proof.endurance import endure
 from miniml.hil.proof.exercise import Exercise, Progress
 from miniml.hil.proof.hard_inputs import hard_floats
@@ -34,13 +35,13 @@ from miniml.hil.proof.identity import (
     stack_use,
     who_is_there,
 )
+from miniml.hil.proof.replay_file import Replay, save_replay
 from miniml.hil.proof.subject import Subject
 from miniml.hil.proof.verdict import BoardResult, judge, record_error
 from miniml.hil.run_options import RunOptions
 from miniml.hil.source import Source
 from miniml.model import QuantizedModel
 
-PORT_TIMEOUT_S = 15.0
 # RAMEND of the ATmega328P (data sheet DS40002061, section 8.3).
 AVR_RAM_END = 0x8FF
 # A port that is about to be flashed is asked who it is, but not for long: it may be empty.
@@ -100,7 +101,7 @@ class BoardRun:
             if self.options.flash:
                 self._look_before_flashing(place, log)
                 flash(FlashJob(self.options.project, self.board, place, build, log, self.cancel))
-            with closing(self._open(place, log)) as line:
+            with closing(open_board(place, self.board, log, self.cancel)) as line:
                 session = Session(line, log, patience=self.options.patience)
                 try:
                     self._converse(result, session, line.url, subject, build)
@@ -109,29 +110,11 @@ class BoardRun:
                 finally:
                     result.retries = session.retries
 
-    def _open(self, place: Place, log: BoardLog) -> LinePort:
-        """Opens the board's port; one that has just come back may not be ready at once."""
-        deadline = time.monotonic() + PORT_TIMEOUT_S
-        while True:
-            port = await_port(place, PORT_TIMEOUT_S)
-            try:
-                return LinePort(
-                    port,
-                    self.board.link_baud,
-                    dtr=self.board.port_dtr,
-                    rts=self.board.port_rts,
-                    cancel=self.cancel,
-                    trace=log.traffic,
-                )
-            except PortError:
-                if place.port() == port or time.monotonic() > deadline:
-                    raise
-
     def _look_before_flashing(self, place: Place, log: BoardLog) -> None:
         """Refuses to overwrite another board's firmware on a port."""
         if self.options.adopt or not isinstance(place, PortPlace):
             return
-        with closing(self._open(place, log)) as line:
+        with closing(open_board(place, self.board, log, self.cancel)) as line:
             session = Session(line, log, patience=LOOK_PATIENCE * self.options.patience)
             try:
                 identity = who_is_there(session, self.board.reset_settle_ms / 1000)
@@ -183,9 +166,32 @@ class BoardRun:
                 seconds=options.soak_s,
             )
             result.comparisons.append(again)
+        self._explain(result, model, build)
         result.stack = stack_use(session)
         if self.place is not None and self.place.ours is not None:
             result.simulator_stack = simulator_stack(self.place.ours.control("status"))
+
+    def _explain(self, result: BoardResult, model: DeviceModel, build: FirmwareBuild) -> None:
+        """Says where the first wrong row leaves the reference; saves it for `miniml replay`."""
+        wrong = next((c.wrong for c in result.comparisons if c.wrong is not None), None)
+        if wrong is None:
+            return
+        result.divergence = first_divergence(model, wrong)
+        file = miniml_dir(self.options.project) / "replay" / f"{self.board.name}.json"
+        replay = Replay(
+            board=self.board.name,
+            simulated=bool(result.simulated),
+            mode=build.mode,
+            model_id=build.model_id,
+            build_id=build.build_id,
+            ran=wrong,
+        )
+        try:
+            save_replay(file, replay)
+        except OSError as error:
+            result.notes.append(f"{file}: can't be written ({error.strerror})")
+        else:
+            result.replay = str(file)
 
     def _run_timeout(self, macs: int, result: BoardResult) -> float:
         seconds = CYCLES_PER_MAC_BOUND * (macs + 1000) / self.board.clock_hz

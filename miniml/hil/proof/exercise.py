@@ -95,6 +95,12 @@ class Exercise:
         ran = RanRow(result.suite, row, last, inputs, (expected[-1],), (found,))
         return _settle(result, ran, again)
 
+    def again(self, ran: RanRow) -> RanRow:
+        """Runs a row that ran elsewhere; nothing is counted."""
+        if ran.first_layer == 0:
+            return self._quantized(ran.row, ran.inputs, ran.expected[0])
+        return self._ran(ran.suite, ran.row, ran.inputs, ran.expected)
+
     def time(self, *, masked: bool) -> int | None:
         """Cycles of one inference of the row that was loaded last; None: not measured."""
         # An AVR runs the network twice for one figure (docs/PROTOCOL.md).

@@ -12,6 +12,7 @@ from miniml.cost import Cost
 from miniml.errors import MiniMLError, NoBoardError
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.proof.comparison import Comparison
+from miniml.hil.proof.divergence import Divergence
 from miniml.hil.proof.endurance import Endurance
 from miniml.hil.proof.exercise import Cycles
 from miniml.hil.proof.identity import Identity, StackUse
@@ -45,6 +46,8 @@ class BoardResult:
         comparisons: one a suite that ran.
         cost: foretold figures; None if it did not come so far.
         worst_cycle_error: largest |measured - foretold| / foretold over the rows.
+        divergence: where the first wrong row leaves the reference.
+        replay: file that `miniml replay` runs that row from; empty: there is none.
         endurance: of --repeat or --soak; None: neither was asked for.
         simulator_stack: bytes below the top that the simulator saw used; None: not simulated.
         accuracy: of the board's own outputs over the test rows, 0 to 1; None for regression.
@@ -64,6 +67,8 @@ class BoardResult:
     cycles: Cycles = field(default_factory=Cycles)
     cost: Cost | None = None
     worst_cycle_error: float | None = None
+    divergence: Divergence | None = None
+    replay: str = ""
     endurance: Endurance | None = None
     stack: StackUse | None = None
     simulator_stack: int | None = None
@@ -112,6 +117,9 @@ def judge(result: BoardResult, board: Board) -> None:
             "the firmware refused its CMSIS-NN, which computes other bytes: compile all of it "
             "without CMSIS_NN_USE_SINGLE_ROUNDING (docs/CMSIS_NN.md)"
         )
+    if result.divergence is not None:
+        again = f"; run it again: miniml replay {result.replay}" if result.replay else ""
+        reasons.append(f"{result.divergence}{again}")
     assembly = result.cost is not None and result.cost.exact
     limit = tolerance(board, simulated=bool(result.simulated), assembly=assembly)
     worst = result.worst_cycle_error

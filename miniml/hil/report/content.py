@@ -69,6 +69,8 @@ def board_content(result: BoardResult) -> dict[str, Any]:
             "worst_error": result.worst_cycle_error,
             "memory": cost.memory if cost else None,
         },
+        "divergence": dataclasses.asdict(result.divergence) if result.divergence else None,
+        "replay": result.replay or None,
         "endurance": dataclasses.asdict(result.endurance) if result.endurance else None,
         "flash": build.flash if build else None,
         "sram": build.sram if build else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 
 CORES = ("avr", "cortex-m4", "cortex-m0plus")
 MODES = ("int8", "native", "cmsis_nn", "float32", "avr_hybrid", "avr_hybrid_literal")
@@ -12,6 +13,7 @@ RESETS = ("dtr", "none", "touch1200", "verb")
 FLASH_METHODS = ("avrdude", "stm32flash", "stlink", "dfu", "uf2", "picotool", "pio")
 SIMULATORS = ("atmega328p", "stm32f405", "rp2040")
 BOOTLOADERS = ("optiboot", "atmegaboot")
+MAX_REASON = 200
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -95,6 +97,20 @@ def _power(value: str) -> str:
     return value
 
 
+def _reason(value: str) -> str:
+    if not value.isprintable() or len(value) > MAX_REASON:
+        raise ValueError(f"must be one line of at most {MAX_REASON} characters")
+    return value
+
+
+def _date(value: str) -> date | None:
+    if not value:
+        return None
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise ValueError("must be a date such as 2026-12-31")
+    return date.fromisoformat(value)
+
+
 # What reads each key. Ranges: sram of an ATtiny to flash of a large MCU; baud rates that
 # a serial port can be asked for.
 READERS: Mapping[str, Callable[[str], object]] = {
@@ -122,6 +138,8 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "port": _text,
     "usb_serial": _device_text,
     "usb_location": _location,
+    "quarantine": _reason,
+    "quarantine_until": _date,
     "simulator": _choice(("", *SIMULATORS)),
     "simulator_bootloader": _choice(("", *BOOTLOADERS)),
 }

@@ -11,6 +11,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from miniml.board_keys import MODES, READERS, REQUIRED, nearest
@@ -50,6 +51,8 @@ class Board:
         port: serial port of this board on this bench; empty: look for usb_ids.
         usb_serial: USB serial number on this bench; empty: any.
         usb_location: USB socket on this bench, as pyserial calls it; empty: any.
+        quarantine: why its result doesn't count for now; empty: it counts.
+        quarantine_until: the last day on which it doesn't count.
         simulator: which simulated board stands in for it; empty: none.
         simulator_bootloader: what waits in the simulated flash; empty: the chip's own.
     """
@@ -79,6 +82,8 @@ class Board:
     port: str = ""
     usb_serial: str = ""
     usb_location: str = ""
+    quarantine: str = ""
+    quarantine_until: date | None = None
     simulator: str = ""
     simulator_bootloader: str = ""
 
@@ -177,6 +182,11 @@ def _board(name: str, keys: Mapping[str, object], file: Path) -> Board:
     if board.flash_method in ("avrdude", "stm32flash") and board.flash_baud is None:
         raise SettingsError(
             f"{file}, [{name}]: key 'flash_baud' is missing; {board.flash_method} needs it"
+        )
+    if bool(board.quarantine) != (board.quarantine_until is not None):
+        raise SettingsError(
+            f"{file}, [{name}]: a quarantine needs both its reason and its last day, "
+            "`quarantine` and `quarantine_until`"
         )
     if board.simulator_bootloader and board.simulator != "atmega328p":
         raise SettingsError(

@@ -27,6 +27,7 @@ _REPORTED = __name__ + ".reported"
 _STATUS = {
     "PASS": TestStatus.PASSED,
     "SKIP": TestStatus.SKIPPED,
+    "QUARANTINED": TestStatus.SKIPPED,
     "FAIL": TestStatus.FAILED,
     "FLAKY": TestStatus.FAILED,
 }
@@ -139,7 +140,7 @@ class CustomTestRunner(TestRunnerBase):  # type: ignore[misc]  # PlatformIO has 
 
     def _add_case(self, board: dict[str, Any]) -> None:
         status = _STATUS.get(board["verdict"], TestStatus.ERRORED)
-        where = "simulated" if board["simulated"] else "real board"
+        where = {True: "simulated", False: "real board"}.get(board["simulated"], "no board")
         message = "; ".join(board["reasons"]) or f"{board['samples']} samples, {where}"
         self.test_suite.add_case(
             TestCase(

@@ -28,6 +28,6 @@ def run_and_report(
         make_report_folder(folder)
         source.load_models(chosen)
         results = run_boards(options, source, chosen, optional=optional)
-        report = content(source.model(), results)
+        report = content(source.model(), results, source.boards)
     page = write_reports(folder, report, append=append)
     return report, page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -170,7 +170,7 @@ def record_error(result: BoardResult, error: Exception, *, optional: bool) -> No
     result.exit_code = 0 if skipped else getattr(error, "exit_code", EXIT_INFRASTRUCTURE)
 
 
-def exit_code(results: Sequence[BoardResult]) -> int:
-    """Of all boards: 1 if one failed, else the worst error, else 0."""
-    codes = {result.exit_code for result in results}
-    return 1 if 1 in codes else max(codes, default=3)
+def worst_code(codes: Iterable[int]) -> int:
+    """Of all boards: 1 if one failed, else the worst error, else 0; 3 if there is none."""
+    found = set(codes)
+    return 1 if 1 in found else max(found, default=3)

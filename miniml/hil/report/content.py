@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from miniml import __version__
-from miniml.hil.proof.verdict import BoardResult, exit_code
+from miniml.boards import Board
+from miniml.hil.proof.verdict import BoardResult, worst_code
+from miniml.hil.report.standing import ended, standing, today
 from miniml.model import QuantizedModel
 
 SCHEMA = "miniml.report/1"
 
 
-def content(model: QuantizedModel | None, results: Sequence[BoardResult]) -> dict[str, Any]:
-    """Plain JSON types; what was not measured is null."""
+def content(
+    model: QuantizedModel | None,
+    results: Sequence[BoardResult],
+    boards: Mapping[str, Board] | None = None,
+    day: date | None = None,
+) -> dict[str, Any]:
+    """Plain JSON types, all text printable; what was not measured is null.
+
+    Args:
+        model: of the headline; None: there was none.
+        results: one a board that ran.
+        boards: their sections, which may put them under quarantine; None: none does.
+        day: on which; None: today.
+    """
+    day = day or today()
     described = None
     if model is not None:
         described = {
@@ -23,26 +39,53 @@ def content(model: QuantizedModel | None, results: Sequence[BoardResult]) -> dic
             "macs": model.macs,
             "widths": list(model.widths),
         }
-    return {
+    listed = [board_content(result, (boards or {}).get(result.name), day) for result in results]
+    report = {
         "schema": SCHEMA,
         "miniml": __version__,
-        "exit_code": exit_code(results),
+        "exit_code": worst_code(board["exit_code"] for board in listed),
         "model": described,
-        "boards": [board_content(result) for result in results],
+        "boards": listed,
     }
+    printable_report: dict[str, Any] = printable(report)
+    return printable_report
 
 
-def board_content(result: BoardResult) -> dict[str, Any]:
-    """One board."""
+def printable(value: Any) -> Any:
+    """The same JSON value, control characters and lone surrogates in its texts as \\xNN.
+
+    Reasons, notes and logs quote what boards and tools said; a report may end on a terminal.
+    """
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in value)
+    if isinstance(value, dict):
+        return {key: printable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [printable(item) for item in value]
+    return value
+
+
+def board_content(result: BoardResult, board: Board | None, day: date) -> dict[str, Any]:
+    """One board as it is reported on a day."""
     build, cost, cycles = result.build, result.cost, result.cycles
+    counted = standing(result, board, day)
+    quarantine = None
+    if board is not None and board.quarantine_until is not None:
+        quarantine = {
+            "reason": board.quarantine,
+            "until": board.quarantine_until.isoformat(),
+            "ended": ended(board, day),
+        }
     return {
         "name": result.name,
         "title": result.title,
         "simulated": result.simulated,
         "mode": build.mode if build else None,
-        "verdict": result.verdict,
-        "exit_code": result.exit_code,
-        "reasons": result.reasons,
+        "verdict": counted.verdict,
+        "true_verdict": result.verdict,
+        "quarantine": quarantine,
+        "exit_code": counted.exit_code,
+        "reasons": list(counted.reasons),
         "error": ({"name": result.error, "message": result.reasons[0]} if result.error else None),
         "samples": result.samples,
         "mismatches": result.mismatches,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,15 +12,22 @@ from typing import Any
 from miniml.adapters.c_text import render
 from miniml.atomic_file import write_atomically
 from miniml.errors import ReportError
+from miniml.hil.proof.verdict import worst_code
 from miniml.hil.report.junit import junit
+from miniml.hil.report.summary import counted, summary
 from miniml.hil.report.terminal import HEADINGS, cells
 
 JSON_FILE, JUNIT_FILE, HTML_FILE = "report.json", "junit.xml", "report.html"
+SUMMARY_FILE = "summary.md"
+# Where GitHub's runner wants Markdown for the job's page.
+GITHUB_VARIABLE = "GITHUB_STEP_SUMMARY"
 LEAST_ROOM = 65536
 
 
 def write_reports(folder: Path, report: Mapping[str, Any], *, append: bool = False) -> Path:
-    """Writes report.json, junit.xml and report.html; returns the HTML page.
+    """Writes report.json, junit.xml, summary.md and report.html; returns the HTML page.
+
+    The summary is also appended to the file that GITHUB_STEP_SUMMARY names.
 
     Args:
         folder: made if it is missing.
@@ -35,14 +43,27 @@ def write_reports(folder: Path, report: Mapping[str, Any], *, append: bool = Fal
         {"cells": cells(board), "verdict": board["verdict"], "board": board}
         for board in merged["boards"]
     ]
-    html = render("report.html.j2", report=merged, headings=HEADINGS, rows=rows)
-    files = {JSON_FILE: text.encode(), JUNIT_FILE: junit(merged), HTML_FILE: html.encode()}
+    html = render(
+        "report.html.j2", report=merged, headings=HEADINGS, rows=rows, counted=counted(merged)
+    )
+    files = {
+        JSON_FILE: text.encode(),
+        JUNIT_FILE: junit(merged),
+        SUMMARY_FILE: summary(merged).encode(),
+        HTML_FILE: html.encode(),
+    }
     make_report_folder(folder)
     for name, content in files.items():
         try:
             write_atomically(folder / name, content)
         except OSError as error:
             raise _not_written(folder / name, error) from error
+    if page := os.environ.get(GITHUB_VARIABLE):
+        try:
+            with Path(page).open("a", encoding="utf-8") as file:
+                file.write(summary(report) + "\n")
+        except OSError as error:
+            raise _not_written(Path(page), error) from error
     return folder / HTML_FILE
 
 
@@ -72,8 +93,8 @@ def _merged(file: Path, report: Mapping[str, Any]) -> Mapping[str, Any]:
             for board in before["boards"]
             if board["name"] not in {new["name"] for new in report["boards"]}
         ]
-        codes = {before["exit_code"] if kept else 0, report["exit_code"]}
+        boards = [*kept, *report["boards"]]
+        code = worst_code(int(board["exit_code"]) for board in boards)
     except (OSError, ValueError, KeyError, TypeError):
         return report
-    code = 1 if 1 in codes else max(codes)
-    return {**report, "exit_code": code, "boards": [*kept, *report["boards"]]}
+    return {**report, "exit_code": code, "boards": boards}

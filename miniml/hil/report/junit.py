@@ -1,4 +1,8 @@
-"""JUnit XML: a test case a board and suite, as CI servers read it."""
+"""JUnit XML: a test case a board and suite, as CI servers read it.
+
+What was flaky is a failure: `flakyFailure`, which some servers know, counts as passed there. All
+of a quarantined board is skipped.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
+from miniml.hil.report.standing import QUARANTINED
+
+WHERE = {True: "simulated", False: "real", None: "no board"}
+
 
 def junit(report: Mapping[str, Any]) -> bytes:
     """The XML of a report; a board that could not run is an error, not a failure."""
     root = ElementTree.Element("testsuites", name="miniml")
     for board in report["boards"]:
-        where = "simulated" if board["simulated"] else "real"
-        suite = ElementTree.SubElement(root, "testsuite", name=f"{board['name']} ({where})")
+        name = f"{board['name']} ({WHERE[board['simulated']]})"
+        suite = ElementTree.SubElement(root, "testsuite", name=name)
         cases = [_suite_case(suite, board, part) for part in board["suites"]]
         whole = _case(suite, board, "board")
         message = "; ".join(board["reasons"])
@@ -23,7 +31,7 @@ def junit(report: Mapping[str, Any]) -> bytes:
             kind = board["error"]["name"]
             error = ElementTree.SubElement(whole, "error", message=message, type=kind)
             error.text = "\n".join(board["log"])
-        elif board["verdict"] == "SKIP":
+        elif board["verdict"] in ("SKIP", QUARANTINED):
             ElementTree.SubElement(whole, "skipped", message=message)
         suite.set("tests", str(len(cases) + 1))
         for tag, attribute in (
@@ -41,7 +49,9 @@ def _suite_case(
     suite: ElementTree.Element, board: Mapping[str, Any], part: Mapping[str, Any]
 ) -> ElementTree.Element:
     case = _case(suite, board, part["name"])
-    if part["mismatches"]:
+    if board["verdict"] == QUARANTINED:
+        ElementTree.SubElement(case, "skipped", message="quarantined")
+    elif part["mismatches"]:
         message = f"{part['mismatches']} bytes differ"
         ElementTree.SubElement(case, "failure", message=message, type="fail")
     elif part.get("flaky"):
@@ -51,7 +61,7 @@ def _suite_case(
 
 
 def _case(suite: ElementTree.Element, board: Mapping[str, Any], name: str) -> ElementTree.Element:
-    where = "simulated" if board["simulated"] else "real"
+    where = WHERE[board["simulated"]]
     return ElementTree.SubElement(
         suite, "testcase", classname=f"miniml.{board['name']}", name=f"{name} ({where})"
     )

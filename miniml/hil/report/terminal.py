@@ -9,7 +9,7 @@ HEADINGS = (
     *("board", "where", "verdict", "rows", "bytes wrong", "foretold", "median", "min", "max"),
     *("flash", "SRAM", "stack", "accuracy", "built by"),
 )
-_TEXT_COLUMNS = {"board", "where", "verdict", "built by"}
+TEXT_COLUMNS = {"board", "where", "verdict", "built by"}
 
 
 def cells(board: Mapping[str, Any]) -> tuple[str, ...]:
@@ -90,4 +90,4 @@ def endurance(again: Mapping[str, Any]) -> str:
 
 
 def _aligned(text: str, column: int, width: int) -> str:
-    return text.ljust(width) if HEADINGS[column] in _TEXT_COLUMNS else text.rjust(width)
+    return text.ljust(width) if HEADINGS[column] in TEXT_COLUMNS else text.rjust(width)

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from attached_boards import attached, ch340, listed, pico, st_link, uno
+from device_stand_in import DeviceStandIn
 
 from miniml.boards import Board, load_boards
-from miniml.errors import PortError, WrongBoardError
-from miniml.hil.finding.candidates import candidates, check_port, find_port, follow
-from miniml.hil.place import port_place
+from miniml.errors import PortError, SilentBoardError, WrongBoardError
+from miniml.hil.board_log import BoardLog
+from miniml.hil.board_run import BoardRun
+from miniml.hil.finding.candidates import candidates, check_port, doubt, find_port, follow
+from miniml.hil.firmware_build import FirmwareBuild
+from miniml.hil.place import find, port_place
 from miniml.hil.place.port_place import PortPlace
+from miniml.hil.proof.exercise import Progress
+from miniml.hil.run_options import RunOptions
+from miniml.hil.source import Source
 
 BOARDS = load_boards(Path(__file__).parents[1])
 ALL = attached(uno(), ch340(), st_link(), pico())
@@ -115,3 +126,39 @@ def test_what_a_device_says_of_itself_can_not_drive_a_terminal() -> None:
         listed("/dev/ttyACM9", "1:2", "1-1", "\x1b[2J\n" + "S" * 500, "", "a\tb\xe9")
     )
     assert (port.serial, port.title) == ("?[2J?" + "S" * 121, "a?b?")
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "told"),
+    [
+        ("uno", {}, True),
+        ("pico", {}, True),
+        ("nanoatmega328", {}, False),
+        ("nucleo_f446re", {}, False),
+        ("nucleo_f446re", {"usb_serial": "066DFF485550755187121723"}, True),
+    ],
+)
+def test_shared_ids_alone_are_no_proof(name: str, keys: dict[str, str], told: bool) -> None:
+    board = mapped(name, **keys)
+    device = find_port(board, ALL)
+    assert device is not None
+    words = doubt(board, device, ALL, BOARDS.values())
+    assert (words == "") == told
+    assert told or ("miniml boards scan --write" in words and device in words)
+
+
+def test_a_silent_port_of_shared_ids_is_not_flashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(DeviceStandIn(fault=lambda number, line: b"")) as mute:
+        ports = attached(ch340(mute.port))
+        monkeypatch.setattr(find, "attached_ports", lambda: ports)
+        options = RunOptions(Path(), simulated="never", patience=0.05)
+        board, log = BOARDS["nanoatmega328"], BoardLog("nano")
+        run = BoardRun(board, options, cast(Source, None), threading.Event(), cast(Progress, None))
+        world = SimpleNamespace(world="official")
+        place = find.find_place(board, BOARDS, cast(FirmwareBuild, world), options, log)
+        with pytest.raises(SilentBoardError, match="miniml boards scan --write"):
+            run._look_before_flashing(place, log)
+        sure = dataclasses.replace(board, usb_location="1-1.2")
+        place = find.find_place(sure, BOARDS, cast(FirmwareBuild, world), options, log)
+        run._look_before_flashing(place, log)
+        assert "before flashing: no answer to HELLO" in "".join(log.tail())

@@ -13,8 +13,8 @@ from flash_bench import FakeTools, flash_job
 
 from miniml.errors import FlashError
 from miniml.hil.finding.attached import AttachedPort
+from miniml.hil.finding.usb_devices import UsbDevice, usb_devices
 from miniml.hil.flash import dfu, flash, method, picotool, st_link
-from miniml.hil.flash.usb_devices import UsbDevice, usb_devices
 from miniml.hil.flash.which_device import pick_device
 from miniml.hil.tool_process import telling_line
 

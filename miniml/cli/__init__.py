@@ -11,6 +11,7 @@ from miniml import __version__
 from miniml.cli import (
     bench_commands,
     board_commands,
+    boards_commands,
     cost_command,
     generate_command,
     model_commands,
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     cost_command.register(commands)
     board_commands.register(commands)
     replay_command.register(commands)
+    boards_commands.register(commands)
     bench_commands.register(commands)
     return parser
 

@@ -1,24 +1,20 @@
-"""miniml run, flash, boards: everything that touches a board."""
+"""miniml run, flash: everything that changes or judges a board."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from pathlib import Path
-from typing import Any
 
-from miniml.boards import load_boards
 from miniml.cli.duration import seconds
+from miniml.cli.project_command import Subparsers, project_command
 from miniml.hil.project import find_project
 from miniml.hil.run_options import DEFAULT_FLOATS, DEFAULT_RANDOM, SIMULATED, RunOptions
 
-Subparsers = Any  # argparse has no public name for what add_subparsers returns
-
 
 def register(subparsers: Subparsers) -> None:
-    """Add the three commands to the `miniml` parser."""
-    running = _command(
+    """Add the two commands to the `miniml` parser."""
+    running = project_command(
         subparsers,
         "run",
         "flash what `pio run` built, run the test split on the board, compare, report",
@@ -62,35 +58,11 @@ def register(subparsers: Subparsers) -> None:
         "--append", action="store_true", help="add to the report instead of replacing it"
     )
     running.set_defaults(run=run_run)
-    flashing = _command(
+    flashing = project_command(
         subparsers, "flash", "flash what `pio run` built", "Flashes each board and stops there."
     )
     _add_board_options(flashing)
     flashing.set_defaults(run=run_flash)
-    listing = _command(
-        subparsers,
-        "boards",
-        "list the known boards and what is attached; opens no port",
-        "Lists the sections of boards.ini, and the serial ports of this machine that fit them.",
-    )
-    listing.set_defaults(run=run_boards_list)
-
-
-def _command(
-    subparsers: Subparsers, name: str, summary: str, description: str
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        name, help=summary, description=description
-    )
-    parser.add_argument(
-        "--project-dir",
-        type=Path,
-        default=Path(),
-        metavar="DIR",
-        help="where platformio.ini is, here or above (default: the working directory)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    return parser
 
 
 def _add_board_options(parser: argparse.ArgumentParser) -> None:
@@ -174,30 +146,4 @@ def run_flash(arguments: argparse.Namespace) -> int:
     flash_boards(_options(arguments), said.append if arguments.json else print)
     if arguments.json:
         print(json.dumps({"flashed": said}))
-    return 0
-
-
-def run_boards_list(arguments: argparse.Namespace) -> int:
-    """`miniml boards`."""
-    from miniml.hil.finding.attached import attached_ports
-    from miniml.hil.finding.candidates import candidates
-
-    ports = attached_ports()
-    listed: list[dict[str, Any]] = [
-        {
-            "name": board.name,
-            "title": board.title,
-            "core": board.core,
-            "simulator": board.simulator or None,
-            "ports": [board.port] if board.port else [p.device for p in candidates(board, ports)],
-        }
-        for board in load_boards(find_project(arguments.project_dir)).values()
-    ]
-    if arguments.json:
-        print(json.dumps({"boards": listed}, indent=1))
-        return 0
-    for board in listed:
-        attached = ", ".join(board["ports"]) or "not attached"
-        stand_in = "simulated board available" if board["simulator"] else "no simulated board"
-        print(f"{board['name']:<14} {board['title']}: {attached}; {stand_in}")
     return 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from miniml.boards import Board
 from miniml.cost.paths import Int64Array
-from miniml.errors import BoardError, MiniMLError, SilentBoardError
+from miniml.errors import BoardError, MiniMLError
 from miniml.float_net import DeviceModel
 from miniml.hil.board_log import BoardLog
 from miniml.hil.firmware_build import FirmwareBuild
@@ -118,9 +118,9 @@ class BoardRun:
             session = Session(line, log, patience=LOOK_PATIENCE * self.options.patience)
             try:
                 identity = who_is_there(session, self.board.reset_settle_ms / 1000)
-            except SilentBoardError:
-                return
             except BoardError as error:
+                if place.doubt:
+                    raise type(error)(f"{error} ({place.doubt})") from error
                 log.add("host", f"before flashing: {error}")
                 return
         check_board(identity, self.board, line.url)

@@ -10,6 +10,22 @@ from miniml.boards import Board
 from miniml.errors import PortError, WrongBoardError
 from miniml.hil.finding.attached import AttachedPort
 
+# Adapters and cores that boards of many kinds have: the id alone doesn't tell the board.
+SHARED_IDS = frozenset(
+    {
+        (0x1A86, 0x7523),  # WCH CH340
+        (0x1A86, 0x55D4),  # WCH CH9102
+        (0x0403, 0x6001),  # FTDI FT232R, and its clones
+        (0x0403, 0x6015),  # FTDI FT231X
+        (0x10C4, 0xEA60),  # Silicon Labs CP210x
+        (0x067B, 0x2303),  # Prolific PL2303
+        (0x0483, 0x5740),  # STM32's CDC, whatever the board
+        (0x0483, 0x374B),  # ST-LINK/V2-1, on every Nucleo
+        (0x0483, 0x3752),  # the same without its drive
+        (0x0483, 0x374E),  # STLINK-V3
+    }
+)
+
 
 def fits(board: Board, port: AttachedPort) -> bool:
     """Whether a port has every USB property that the board's section names; it must name one."""
@@ -26,6 +42,12 @@ def fits(board: Board, port: AttachedPort) -> bool:
 def is_mapped(board: Board) -> bool:
     """Whether the bench map tells this board from others of its kind."""
     return bool(board.port or board.usb_serial or board.usb_location)
+
+
+def ids_tell(board: Board, port: AttachedPort, boards: Iterable[Board]) -> bool:
+    """Whether the USB ids are enough to say that a port is this board's."""
+    sharing = [other for other in boards if port.usb_id in other.usb_ids]
+    return port.usb_id not in SHARED_IDS and [other.name for other in sharing] == [board.name]
 
 
 def candidates(
@@ -68,6 +90,17 @@ def find_port(
             f"--port, or by usb_{_telling(found)} in boards.local.ini (miniml boards scan --write)"
         )
     return found[0].device if found else None
+
+
+def doubt(board: Board, device: str, ports: Iterable[AttachedPort], boards: Iterable[Board]) -> str:
+    """Why a port that was found may be something else; empty where the map or the ids tell."""
+    port = next((item for item in ports if item.is_at(device)), None)
+    if port is None or is_mapped(board) or ids_tell(board, port, boards):
+        return ""
+    return (
+        f"not flashed: {port} may be many things by its USB ids; if it is the {board.name}, say so "
+        "by `miniml boards scan --write`, --port or --adopt"
+    )
 
 
 def _telling(ports: list[AttachedPort]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from miniml.errors import FlashError
+from miniml.hil.finding.usb_devices import STM32_DFU, usb_devices
 from miniml.hil.flash.enter import enter_loader, leave_loader
 from miniml.hil.flash.method import FlashJob
 from miniml.hil.flash.platformio_upload import upload
 from miniml.hil.flash.tools import find_tool
-from miniml.hil.flash.usb_devices import STM32_DFU, usb_devices
 from miniml.hil.flash.which_device import one_word, pick_device
 
 FLASH_START = 0x0800_0000

@@ -6,10 +6,10 @@ import time
 
 from miniml.errors import FlashError
 from miniml.hil.finding.attached import AttachedPort
+from miniml.hil.finding.usb_devices import RP2040_BOOT, UsbDevice, usb_devices
 from miniml.hil.flash.enter import enter_loader
 from miniml.hil.flash.method import FlashJob
 from miniml.hil.flash.tools import find_tool
-from miniml.hil.flash.usb_devices import RP2040_BOOT, UsbDevice, usb_devices
 from miniml.hil.flash.which_device import pick_device
 from miniml.hil.place.board_lock import board_lock
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from miniml.errors import FlashError
+from miniml.hil.finding.usb_devices import ST, ST_LINKS, usb_devices
 from miniml.hil.flash.method import FlashJob
 from miniml.hil.flash.platformio_upload import upload
 from miniml.hil.flash.tools import find_tool
-from miniml.hil.flash.usb_devices import ST, ST_LINKS, usb_devices
 from miniml.hil.flash.which_device import one_word, pick_device
 
 FLASH_START = 0x0800_0000

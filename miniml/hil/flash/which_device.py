@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from miniml.errors import FlashError
 from miniml.hil.finding.attached import AttachedPort
-from miniml.hil.flash.usb_devices import UsbDevice
+from miniml.hil.finding.usb_devices import UsbDevice
 
 
 def pick_device(

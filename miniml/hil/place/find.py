@@ -9,7 +9,7 @@ from miniml.boards import Board
 from miniml.errors import FlashError, NoBoardError, PortError
 from miniml.hil.board_log import BoardLog
 from miniml.hil.finding.attached import attached_ports, is_pty
-from miniml.hil.finding.candidates import check_port, find_port
+from miniml.hil.finding.candidates import check_port, doubt, find_port
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.place.place import Place
 from miniml.hil.place.port_place import PortPlace
@@ -43,9 +43,11 @@ def find_place(
         return PortPlace(board, options.port, options.wait_s)
     note = ""
     if options.simulated != "always":
-        if port := find_port(board, attached_ports(), boards.values()):
+        ports = attached_ports()
+        if port := find_port(board, ports, boards.values()):
             if build.world == "official" or is_pty(port):
-                return PortPlace(board, port, options.wait_s)
+                why = doubt(board, port, ports, boards.values())
+                return PortPlace(board, port, options.wait_s, why)
             note = (
                 f"a real {board.name} is on {port}, but the offline kit built this: it runs on "
                 "simulated boards only"

@@ -13,13 +13,17 @@ from miniml.hil.place.simulated_board import SimulatedBoard
 
 
 class PortPlace:
-    """A board on a port, real unless the port is a PTY."""
+    """A board on a port, real unless the port is a PTY.
+
+    Attributes:
+        doubt: why a silent board on this port isn't flashed; empty: it is the board's for sure.
+    """
 
     ours: SimulatedBoard | None = None
 
-    def __init__(self, board: Board, port: str, wait_s: float) -> None:
+    def __init__(self, board: Board, port: str, wait_s: float, doubt: str = "") -> None:
         """The board is on `port` now; after a flash its USB socket counts, not the name."""
-        self.board, self.note = board, ""
+        self.board, self.note, self.doubt = board, "", doubt
         self._port, self._wait_s = port, wait_s
         self._before = [item for item in attached_ports() if item.is_at(port)]
         self.simulated = is_pty(port)

@@ -17,6 +17,11 @@ ST_LINKS = (0x3744, 0x3748, 0x374A, 0x374B, 0x374D, 0x374E, 0x374F, 0x3752, 0x37
 # The STM32's ROM loader (AN2606, AN3156), and the RP2040's (datasheet, 2.8.1).
 STM32_DFU = (ST, 0xDF11)
 RP2040_BOOT = (0x2E8A, 0x0003)
+NAMES = {
+    STM32_DFU: "STM32 in its DFU loader",
+    RP2040_BOOT: "RP2040 in BOOTSEL",
+    **{(ST, product): "ST-LINK" for product in ST_LINKS},
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,18 @@ class UsbDevice:
     location: str
     bus: int
     address: int
+
+    @property
+    def node(self) -> str:
+        """The file by which libusb opens it."""
+        return f"/dev/bus/usb/{self.bus:03d}/{self.address:03d}"
+
+    def __str__(self) -> str:
+        """Such as `RP2040 in BOOTSEL (2e8a:0003, USB socket 1-1.4, serial number E0C9125B0D9B)`."""
+        vendor, product = self.usb_id
+        name = NAMES.get(self.usb_id, "USB device")
+        serial = f"serial number {self.serial}" if self.serial else "no serial number"
+        return f"{name} ({vendor:04x}:{product:04x}, USB socket {self.location}, {serial})"
 
 
 def usb_devices(root: Path = SYSFS) -> list[UsbDevice]:

@@ -1,0 +1,43 @@
+"""What the commands in a project share: --project-dir and --json."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+Subparsers = Any  # argparse has no public name for what add_subparsers returns
+
+
+def project_command(
+    subparsers: Subparsers, name: str, summary: str, description: str, *, inner: bool = False
+) -> argparse.ArgumentParser:
+    """A command with the two options; `inner`: its group has them too, and may have set them."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name, help=summary, description=description
+    )
+    parser.add_argument(
+        "--project-dir",
+        type=Path,
+        default=argparse.SUPPRESS if inner else Path(),
+        metavar="DIR",
+        help="where platformio.ini is, here or above (default: the working directory)",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS if inner else False,
+        help="print one JSON object on stdout",
+    )
+    return parser
+
+
+def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
+    """--lock-timeout, for commands that wait for a board in use."""
+    parser.add_argument(
+        "--lock-timeout",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long --probe waits for a port that another process holds (default: %(default)s)",
+    )

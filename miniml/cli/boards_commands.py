@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from miniml.boards import load_boards
-from miniml.cli import boards_scan
+from miniml.cli import boards_doctor, boards_scan
 from miniml.cli.project_command import Subparsers, project_command
 from miniml.hil.project import find_project
 
@@ -24,6 +24,7 @@ def register(subparsers: Subparsers) -> None:
     group.set_defaults(run=run_list)
     actions = group.add_subparsers(dest="boards_action", metavar="ACTION")
     boards_scan.register(actions)
+    boards_doctor.register(actions)
 
 
 def run_list(arguments: argparse.Namespace) -> int:

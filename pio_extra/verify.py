@@ -109,18 +109,29 @@ def size_of(elf):
 def measure(node, elf):
     """Bytes of the linked firmware, and what the link has in them."""
     total = size_of(elf)
-    bare = link_cost.link_without(node, choices.out_dir / "without_link")
-    if bare is not None:
-        rest, method = size_of(bare), "measured"
-        link = firmware_size.Size(total.flash - rest.flash, total.sram - rest.sram)
+    folder = choices.out_dir / "without_link"
+    bare = link_cost.link_without(node, folder, keep_input=False)
+    kept = link_cost.link_without(node, folder / "keep_input", keep_input=True)
+    if bare is not None and kept is not None:
+        rest, with_input = size_of(bare), size_of(kept)
+        if total.flash <= rest.flash:  # the link was left out already
+            with_input = rest
+        link = firmware_size.Size(total.flash - with_input.flash, total.sram - with_input.sram)
+        float_input, method = with_input.flash - rest.flash, "measured"
     else:
         nm = env.subst("$CC").replace("-gcc", "-nm")
         symbols = firmware_size.run_tool([nm, "-S", str(elf)], str(env["ENV"]["PATH"]))
-        link, method = firmware_size.link_size(symbols), "by symbols"
+        link = firmware_size.link_size(symbols)
+        float_input, method = None, "by symbols"
     return {
         "flash": total.flash,
         "sram": total.sram,
-        "link": {"flash": link.flash, "sram": link.sram, "method": method},
+        "link": {
+            "flash": link.flash,
+            "sram": link.sram,
+            "float_input": float_input,
+            "method": method,
+        },
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from miniml.hil.link.codec import MAX_LINE, Answer, crc16, encode_answer
+from miniml.hil.link.codec import MAX_LINE, Answer, crc16, encode_answer, unpack
 from miniml.model import Int8Array, QuantizedModel
 from miniml.reference import quantize_inputs, run_layers
 
@@ -31,7 +31,7 @@ class DeviceStandIn:
         name: str = "BENCH",
         model_id: str = MODEL_ID,
         build_id: str = BUILD_ID,
-        version: int = 1,
+        version: int = 2,
     ) -> None:
         self.model, self.fault, self.name = model, fault, name
         self.model_id, self.build_id, self.version = model_id, build_id, version
@@ -116,13 +116,13 @@ class DeviceStandIn:
             return True, args
         if verb == "INFO":
             return True, self._info(args)
-        if verb == "LOAD":
-            values = np.frombuffer(bytes.fromhex(args[1]), np.int8)
+        if verb in ("PUT", "ROW"):
+            values = np.frombuffer(unpack(args[1]), np.int8)
             self.inputs[int(args[0], 16) : int(args[0], 16) + len(values)] = values
-            return True, []
+            return self._execute(["RUN", "00"]) if verb == "ROW" else (True, [])
         if verb == "FLOAT":
             assert self.model is not None
-            first, data = int(args[0], 16), np.frombuffer(bytes.fromhex(args[1]), ">f4")
+            first, data = int(args[0], 16), np.frombuffer(unpack(args[1]), "<f4")
             row = np.zeros((1, self.model.n_inputs), np.float32)
             row[0, first : first + len(data)] = data
             quantized = quantize_inputs(self.model, row)[0]
@@ -145,8 +145,8 @@ class DeviceStandIn:
     def _info(self, args: list[str]) -> list[str]:
         widths = self.model.widths if self.model else (4, 2)
         answers = {
-            "BOARD": [self.name, "16000000"],
-            "SHAPE": [f"{widths[0]:04X}", f"{widths[-1]:04X}", f"{len(widths) - 1:02X}"],
+            "BOARD": [self.name, "00F42400"],
+            "SHAPE": [f"{widths[0]:04X}", f"{widths[-1]:04X}", f"{len(widths) - 1:02X}", "01"],
             "TOOL": ["5.4.0"],
             "SIZE": ["0123", "0456"],
         }

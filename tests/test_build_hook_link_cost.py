@@ -26,15 +26,26 @@ def test_measured_by_leaving_it_out(project: Project, env: str) -> None:
     with_link = record(project, env)
     link = with_link["link"]
     assert link["method"] == "measured"
-    said = f"the link takes {link['flash']:,} and {link['sram']:,} of them (measured)"
-    assert said in run.output
+    said = f"the link takes {link['flash']:,} and {link['sram']:,} of them (measured), float input "
+    assert f"{said}{link['float_input']:,};" in run.output
 
     project.edit("platformio.ini", f"[env:{env}]", f"[env:{env}]\nbuild_flags = -DMINIML_LINK=0")
     project.build(env)
     without = record(project, env)
-    assert with_link["flash"] - without["flash"] == link["flash"] > 1000
+    assert with_link["flash"] - without["flash"] == link["flash"] + link["float_input"]
+    assert link["flash"] > 1000
+    assert link["float_input"] > 500
+    if env == "uno":
+        # What an application may rely on: under 3 KB of flash and 200 bytes of SRAM.
+        assert link["flash"] < 3 * 1024
+        assert link["sram"] < 200
     assert with_link["sram"] - without["sram"] == link["sram"] > 50
-    assert without["link"] == {"flash": 0, "sram": 0, "method": "measured"}
+    assert without["link"] == {
+        "flash": 0,
+        "sram": 0,
+        "float_input": 0,
+        "method": "measured",
+    }
 
 
 def test_by_symbols_where_the_sketch_has_no_switch(project: Project) -> None:

@@ -14,6 +14,7 @@ from random_float_models import edge_features, random_features, random_pair
 from miniml import reference_float
 from miniml.adapters import float_modes
 from miniml.float_net import FloatNet, make_float_net
+from miniml.hil.link.codec import pack
 from miniml.model import Float32Array
 
 WIDTHS = (7, 25, 3)
@@ -43,15 +44,15 @@ def ask(program: Path, *texts: str) -> list[str]:
 
 def loads(row: Float32Array) -> list[str]:
     return [
-        f"FLOAT {at:04X} {row[at : at + 5].astype('>f4').tobytes().hex().upper()}"
-        for at in range(0, len(row), 5)
+        f"FLOAT {at:04X} {pack(row[at : at + 7].astype('<f4').tobytes())}"
+        for at in range(0, len(row), 7)
     ]
 
 
 def test_shape_tells_the_size_of_a_value_and_hello_the_model(program: Path, net: FloatNet) -> None:
     assert ask(program, "INFO SHAPE", "INFO LAYER 01") == ["OK 0007 0003 02 04", "OK 0019"]
     (hello,) = answers(program, [HELLO])
-    assert hello.split()[4] == net.model_id[:16].upper()
+    assert hello.split()[4] == net.model_id[:16]
 
 
 @pytest.mark.parametrize("row", range(0, 14, 3))
@@ -61,24 +62,27 @@ def test_run_and_read_give_the_reference_s_bits(program: Path, net: FloatNet, ro
     first, last = reference_float.run_layers(net, features)
     reads = [f"READ 01 {at:04X} {min(22, 100 - at):02X}" for at in range(0, 100, 22)]
     found = ask(program, *loads(features[0]), "RUN 01", *reads, "RUN 00", "READ 00 0000 16")
-    assert found[2] == f"OK {first[0].tobytes()[:22].hex().upper()}"
-    assert "".join(text[3:] for text in found[3:8]) == first[0].tobytes().hex().upper()
-    assert found[8] == f"OK {last[0].tobytes().hex().upper()}"
-    assert found[9] == f"OK {features[0].tobytes()[:22].hex().upper()}"
+    assert found[1] == f"OK {first[0].tobytes()[:22].hex().upper()}"
+    assert "".join(text[3:] for text in found[2:7]) == first[0].tobytes().hex().upper()
+    assert found[7] == f"OK {last[0].tobytes().hex().upper()}"
+    assert found[8] == f"OK {features[0].tobytes()[:22].hex().upper()}"
 
 
-def test_load_counts_bytes_and_float_counts_features(program: Path) -> None:
+def test_put_counts_bytes_and_float_counts_features(program: Path) -> None:
     found = ask(
         program,
-        "LOAD 0007 3F80",
+        f"PUT 0007 {pack(bytes.fromhex('3F80'))}",
         "READ 00 0004 08",
-        "LOAD 001B 00",
-        "LOAD 001B 0000",
-        "FLOAT 0006 3F800000",
-        "FLOAT 0006 3F8000003F800000",
+        f"PUT 001B {pack(bytes(1))}",
+        f"PUT 001B {pack(bytes(2))}",
+        f"FLOAT 0006 {pack(struct.pack('<f', 1))}",
+        f"FLOAT 0006 {pack(struct.pack('<2f', 1, 1))}",
+        f"FLOAT FFFF {pack(struct.pack('<f', 1))}",
+        f"FLOAT 0000 {pack(bytes(5))}",
         "READ 00 0018 04",
         "READ 00 0019 04",
     )
     one = struct.pack("<f", 1.0).hex().upper()
     assert found[:2] == ["OK", "OK 0000003F80000000"]
-    assert found[2:] == ["OK", "ERR RANGE", "OK", "ERR RANGE", f"OK {one}", "ERR RANGE"]
+    assert found[2:6] == ["OK", "ERR RANGE", "OK", "ERR RANGE"]
+    assert found[6:] == ["ERR RANGE", "ERR ARGS", f"OK {one}", "ERR RANGE"]

@@ -32,7 +32,7 @@ def connect() -> Iterator[Connect]:
             fault: Fault = lambda number, line: line,
             *,
             patience: float = PATIENCE,
-            version: int = 1,
+            version: int = 2,
         ) -> tuple[DeviceStandIn, Session, BoardLog]:
             board = stack.enter_context(closing(DeviceStandIn(fault=fault, version=version)))
             port = stack.enter_context(closing(LinePort(board.port, 115200)))
@@ -147,8 +147,8 @@ def test_silence_midway_ends_in_time(connect: Connect) -> None:
 
 
 def test_another_protocol_version_is_named(connect: Connect) -> None:
-    _, link, _ = connect(version=2)
-    with pytest.raises(LinkError, match="link protocol 2, this host 1"):
+    _, link, _ = connect(version=1)
+    with pytest.raises(LinkError, match="link protocol 1, this host 2"):
         link.hello()
 
 

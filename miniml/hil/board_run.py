@@ -138,7 +138,7 @@ class BoardRun:
         check_board(identity, self.board, port)
         check_firmware(identity, build)
         if self.board.reset == "verb":
-            session.ask("RESET")
+            session.reset()
             who_is_there(session, self.board.reset_settle_ms / 1000)
         check_shape(session, model)
         cost = result.cost = subject.cost

@@ -15,15 +15,19 @@ from pathlib import Path
 from typing import Any
 
 SWITCH = "MINIML_LINK"
+# Keeps the conversion of floats, which the sketch's own driver would call, where the link is left
+# out: what goes then is the link alone.
+KEEP_INPUT = "MINIML_KEEP_INPUT"
 _C_SUFFIXES = (".c",)
 
 
-def link_without(elf: Any, folder: Path) -> Path | None:
+def link_without(elf: Any, folder: Path, *, keep_input: bool) -> Path | None:
     """Link a program without the link.
 
     Args:
         elf: SCons node of the linked program.
         folder: where the second program goes.
+        keep_input: whether the conversion of float features stays.
 
     Returns:
         The second program; None where no source has the switch, or it can't be built.
@@ -38,7 +42,7 @@ def link_without(elf: Any, folder: Path) -> Path | None:
             objects.append(node)
             continue
         scope = _quiet(node.get_env())
-        scope.Append(CPPDEFINES=[(SWITCH, 0)])
+        scope.Append(CPPDEFINES=[(SWITCH, 0), *([KEEP_INPUT] if keep_input else [])])
         second = File(str(folder / f"{Path(str(source)).name}.o"))
         command = "$CCCOM" if Path(str(source)).suffix in _C_SUFFIXES else "$CXXCOM"
         if not _run(command, scope, second, [source]):

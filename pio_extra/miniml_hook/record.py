@@ -52,10 +52,13 @@ def check_budget(record: Mapping[str, Any], board: Mapping[str, Any], path: Path
 def summary(record: Mapping[str, Any], board: Mapping[str, Any]) -> str:
     """One line for the build log."""
     link, world = record["link"], {"kit": "offline kit", "official": "official platform"}
+    # None where it could not be told apart, or in a record of before.
+    floats = f", float input {link['float_input']:,}" if link.get("float_input") else ""
     return (
         f"MiniML: {record['model']} {record['model_id'][:8]} for {record['env']}: "
         f"flash {record['flash']:,} of {board['flash_bytes']:,}, "
         f"SRAM {record['sram']:,} of {board['sram_bytes']:,}; "
-        f"the link takes {link['flash']:,} and {link['sram']:,} of them ({link['method']}); "
+        f"the link takes {link['flash']:,} and {link['sram']:,} of them "
+        f"({link['method']}){floats}; "
         f"build {record['build_id'][:8]}, {world[record['world']]}"
     )

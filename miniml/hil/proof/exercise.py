@@ -126,7 +126,7 @@ class Exercise:
         if values.dtype == np.int8:
             self._session.load(values.tobytes())
         else:
-            self._session.load_floats(values.astype(">f4").tobytes())
+            self._session.load_floats(values.astype("<f4").tobytes())
 
     def _measure(self, cycles: Cycles, row: int) -> None:
         masked = self.time(masked=True)

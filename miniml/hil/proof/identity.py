@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from miniml.boards import Board
@@ -49,10 +50,10 @@ def who_is_there(session: Session, settle_s: float) -> Identity:
     """
     hello = session.hello(settle_s)
     words = session.ask("INFO", "BOARD")
-    if len(words) != 2 or not words[1].isdecimal():
+    if len(words) != 2 or not re.fullmatch("[0-9A-F]{8}", words[1]):
         raise LinkError(f"INFO BOARD was answered by {' '.join(words)!r}: flash the board again")
     compiler = " ".join(session.ask("INFO", "TOOL"))
-    return Identity(board=words[0], clock_hz=int(words[1]), compiler=compiler, hello=hello)
+    return Identity(board=words[0], clock_hz=int(words[1], 16), compiler=compiler, hello=hello)
 
 
 def check_board(identity: Identity, board: Board, port: str) -> None:
@@ -107,7 +108,7 @@ def check_shape(session: Session, model: DeviceModel) -> None:
     """
     widths = model.widths
     expected = [f"{widths[0]:04X}", f"{widths[-1]:04X}", f"{len(widths) - 1:02X}"]
-    expected += ["04"] if isinstance(model, FloatNet) else []
+    expected.append("04" if isinstance(model, FloatNet) else "01")
     found = list(session.ask("INFO", "SHAPE"))
     same = found == expected
     expected += [f"{width:04X}" for width in widths[1:]]

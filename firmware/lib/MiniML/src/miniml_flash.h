@@ -14,6 +14,7 @@
 #define MINIML_FLASH_I32(address) ((int32_t)pgm_read_dword(address))
 #define MINIML_FLASH_FLOAT(address) pgm_read_float(address)
 #define MINIML_FLASH_COPY(to, from, size) memcpy_P((to), (from), (size))
+#define MINIML_FLASH_LENGTH(text) strlen_P(text)
 
 /* LPM Rd, Z+: 3 cycles with the step to the next byte, where pgm_read_byte and ++ take 5. */
 static inline int8_t miniml_flash_next(const int8_t **at) {
@@ -36,6 +37,7 @@ static inline int8_t miniml_next(const int8_t **at) {
 #define MINIML_FLASH_I32(address) (*(address))
 #define MINIML_FLASH_FLOAT(address) (*(address))
 #define MINIML_FLASH_COPY(to, from, size) memcpy((to), (from), (size))
+#define MINIML_FLASH_LENGTH(text) strlen(text)
 
 static inline int8_t miniml_flash_next(const int8_t **at) {
   return *(*at)++;

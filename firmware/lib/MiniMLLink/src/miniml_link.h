@@ -24,13 +24,14 @@ typedef struct {
 typedef struct {
   miniml_link_config config;
   miniml_model model;
-  const int8_t *output;  /* of the layer that ran last; floats are bytes here */
-  uint8_t output_layer;  /* its number from 1 on; 0: nothing ran */
-  bool collecting;       /* a '?' came, its line feed did not */
-  bool greeted;          /* HELLO was said since the start */
-  bool reset_requested;  /* to be done once the answer is out */
-  bool answered;         /* `answer` is what a retry gets */
-  uint16_t answered_crc; /* of the request that it answers */
+  const int8_t *output;      /* of the layer that ran last; floats are bytes here */
+  uint8_t output_layer;      /* its number from 1 on; 0: nothing ran */
+  bool collecting;           /* a '?' came, its line feed did not */
+  bool greeted;              /* HELLO was said since the start */
+  bool reset_requested;      /* to be done once the answer is out */
+  bool answered;             /* `answer` is what a retry gets */
+  uint8_t answered_sequence; /* of the request that it answers */
+  uint16_t answered_crc;     /* likewise */
   miniml_link_line request;
   miniml_link_line answer;
 } miniml_link;

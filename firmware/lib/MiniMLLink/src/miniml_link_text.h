@@ -1,4 +1,4 @@
-/* The characters of docs/PROTOCOL.md: CRC, hex fields, lines of bounded length. */
+/* The characters of docs/PROTOCOL.md: CRC, hex, packed bytes, lines of bounded length. */
 #ifndef MINIML_LINK_TEXT_H
 #define MINIML_LINK_TEXT_H
 
@@ -22,28 +22,26 @@ uint16_t miniml_link_crc(const char *bytes, uint8_t length);
 
 /* Answers: what would leave no room for the CRC and the line feed is dropped. */
 
-/* "!SS " with the two digits of the request, then a word in MINIML_FLASH. */
-void miniml_line_start(miniml_link_line *line, const char *sequence, const char *word);
+/* '!' and the two digits of the request. */
+void miniml_line_start(miniml_link_line *line, const char *sequence);
 void miniml_line_put(miniml_link_line *line, char byte);
-/* A space, then a text in MINIML_FLASH; what could end a field becomes an underscore. */
-void miniml_line_put_field(miniml_link_line *line, const char *text);
-/* A space, then the first 16 of 64 hex digits in MINIML_FLASH, in upper case. */
-void miniml_line_put_id(miniml_link_line *line, const char *id);
-/* A space, then hex digits. */
-void miniml_line_put_number(miniml_link_line *line, uint32_t value, uint8_t digits);
-/* A space, then a decimal number. */
-void miniml_line_put_decimal(miniml_link_line *line, uint32_t value);
-/* Two hex digits each. */
-void miniml_line_put_bytes(miniml_link_line *line, const int8_t *values, uint8_t n);
+/* A space, then at most `most` characters of a text in MINIML_FLASH. */
+void miniml_line_put_word(miniml_link_line *line, const char *text, uint8_t most);
+/* A space, then two hex digits a byte, the first one first. */
+void miniml_line_put_bytes(miniml_link_line *line, const void *bytes, uint8_t n);
+/* A space, then a number of `size` bytes in hex; every supported core is little-endian. */
+void miniml_line_put_number(miniml_link_line *line, const void *number, uint8_t size);
 /* CRC and line feed. */
 void miniml_line_finish(miniml_link_line *line);
 
-/* Requests: both move `at` on if they find what they look for. */
+/* Requests. */
 
-/* A text in MINIML_FLASH before a space or the line's end. */
-bool miniml_take_word(const char **at, const char *word);
-/* Exactly `digits` upper-case hex digits. */
-bool miniml_take_digits(const char **at, uint8_t digits, uint32_t *value);
+/* What follows after exactly `digits` (at most 4) upper-case hex digits; 0: there are others. */
+const char *miniml_take_digits(const char *at, uint8_t digits, uint16_t *value);
+/* Turns packed bytes into themselves, in place; returns how many. Three bytes lie in four
+ * characters: the two upper bits of each, then the six lower bits of each. No text is wrong: what
+ * packs nothing stands for its lower six bits. */
+uint8_t miniml_unpack(char *text);
 
 #ifdef __cplusplus
 }

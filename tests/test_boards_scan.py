@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from miniml.boards import load_boards
 from miniml.cli import main
 from miniml.hil.finding import attached as attached_module
-from miniml.hil.finding import probe
+from miniml.hil.finding import probe, usb_devices
 from miniml.hil.finding.attached import AttachedPort
 from miniml.hil.finding.twister_map import export_map, import_map
+from miniml.hil.finding.usb_devices import UsbDevice
 
 ROOT = Path(__file__).parents[1]
 BOARDS = load_boards(ROOT)
@@ -175,6 +176,37 @@ def test_two_of_one_board_are_an_error_that_lists_both(scan: Scan, plug: Plug) -
     for word in ("/dev/ttyACM0", "1-1.1", "5573932373735161A0A1", "/dev/ttyACM5", "3-1", "7573535"):
         assert word in err
     assert scan()[0] == 0
+
+
+def test_what_waits_without_a_port_is_shown(
+    scan: Scan, bench: Path, plug: Plug, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = [
+        UsbDevice((0x2E8A, 0x0003), "E0C9125B0D9B", "1-1.4", 1, 9),
+        UsbDevice((0x0483, 0x374B), "066D", "1-1.3", 1, 8),  # its port is shown already
+        UsbDevice((0x1D6B, 0x0002), "", "1-9", 1, 2),
+    ]
+    monkeypatch.setattr(usb_devices, "usb_devices", lambda: devices)
+    (bench / "boards.local.ini").write_text("[pico]\nusb_location = 1-1.4\n")
+    assert "no serial port" not in scan()[1]
+    plug(uno(), st_link())
+    (line,) = [line for line in scan()[1].splitlines() if "no serial port" in line]
+    assert line == (
+        "RP2040 in BOOTSEL (2e8a:0003, USB socket 1-1.4, serial number E0C9125B0D9B): "
+        "no serial port; the map has pico there"
+    )
+
+
+def test_an_interface_is_named_only_where_it_tells(scan: Scan, bench: Path, plug: Plug) -> None:
+    plug(
+        listed("/dev/ttyUSB0", "0403:6010", "1-2:1.0", "FT1", "FTDI", "Dual"),
+        listed("/dev/ttyUSB1", "0403:6010", "1-2:1.1", "FT1", "FTDI", "Dual"),
+        listed("/dev/ttyACM0", "0483:5740", "1-3:1.0", None, "ST", "CDC"),
+    )
+    for port, name in (("/dev/ttyUSB1", "stm32f4"), ("/dev/ttyACM0", "blackpill_f411ce")):
+        assert scan("--write", "--yes", "--port", port, "--board", name)[0] == 0
+    assert load_boards(bench)["stm32f4"].usb_location == "1-2:1.1"
+    assert load_boards(bench)["blackpill_f411ce"].usb_location == "1-3"
 
 
 def test_a_probe_asks_the_firmware(scan: Scan, bench: Path, plug: Plug) -> None:

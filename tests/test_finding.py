@@ -12,14 +12,18 @@ from typing import cast
 import pytest
 from attached_boards import attached, ch340, listed, pico, st_link, uno
 from device_stand_in import DeviceStandIn
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
 
 from miniml.boards import Board, load_boards
 from miniml.errors import PortError, SilentBoardError, WrongBoardError
 from miniml.hil.board_log import BoardLog
 from miniml.hil.board_run import BoardRun
+from miniml.hil.finding import attached as attached_module
 from miniml.hil.finding.candidates import candidates, check_port, doubt, find_port, follow
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.place import find, port_place
+from miniml.hil.place.board_lock import port_key
 from miniml.hil.place.port_place import PortPlace
 from miniml.hil.proof.exercise import Progress
 from miniml.hil.run_options import RunOptions
@@ -162,3 +166,26 @@ def test_a_silent_port_of_shared_ids_is_not_flashed(monkeypatch: pytest.MonkeyPa
         place = find.find_place(sure, BOARDS, cast(FirmwareBuild, world), options, log)
         run._look_before_flashing(place, log)
         assert "before flashing: no answer to HELLO" in "".join(log.tail())
+
+
+def test_a_board_that_vanishes_while_the_ports_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # pyserial 3.5 calls int(None, 16) where sysfs has no idVendor any more.
+    left = [TypeError("int() can't convert non-string with explicit base")] * 2
+
+    def comports() -> list[ListPortInfo]:
+        if left:
+            raise left.pop()
+        return [uno()]
+
+    monkeypatch.setattr(list_ports, "comports", comports)
+    assert [port.device for port in attached_module.attached_ports()] == ["/dev/ttyACM0"]
+    left += [TypeError("int()")] * 5
+    with pytest.raises(PortError, match="try again"):
+        attached_module.attached_ports()
+
+
+def test_a_lock_is_the_sockets_whatever_the_port_is_called() -> None:
+    key = port_key("/dev/ttyACM2", ALL)
+    assert key == port_key("/dev/ttyACM9", attached(pico("/dev/ttyACM9")))
+    assert key != port_key("/dev/ttyACM2", attached(pico(location="1-1.5")))
+    assert port_key("/dev/null", ALL) == "port /dev/null"

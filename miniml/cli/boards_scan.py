@@ -86,7 +86,7 @@ def run_scan(arguments: argparse.Namespace) -> int:
     else:
         sightings = _sightings(arguments, boards, ports)
         if not arguments.json:
-            _show(sightings)
+            _show(sightings, boards, ports)
         try:
             proposals = propose(sightings, boards)
         except PortError as error:
@@ -145,16 +145,20 @@ def _sightings(
     return sight(boards, [sighting.port for sighting in seen], answers)
 
 
-def _show(sightings: list[Sighting]) -> None:
+def _show(
+    sightings: list[Sighting], boards: Mapping[str, Board], ports: list[AttachedPort]
+) -> None:
     from miniml.hil.finding.usb_devices import NAMES, usb_devices
 
     for sighting in sightings:
         title = f" {sighting.port.title}" if sighting.port.usb_id else ""
         print(f"{sighting.port}{title}: {sighting.words()}")
-    sockets = {sighting.port.socket for sighting in sightings}
+    sockets = {port.socket for port in ports}
     for device in usb_devices():
         if device.usb_id in NAMES and device.location not in sockets:
-            print(f"{device}: no serial port")
+            here = [b.name for b in boards.values() if device.location == b.usb_location]
+            whose = f"; the map has {' and '.join(here)} there" if here else ""
+            print(f"{device}: no serial port{whose}")
     if not sightings:
         print("no serial port is attached: `miniml boards doctor` looks for the reason")
 

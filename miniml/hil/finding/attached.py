@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from miniml.errors import PortError
+
 # A USB string descriptor holds at most 126 characters (USB 2.0, 9.6.7).
 MAX_TEXT = 126
+LIST_ATTEMPTS = 5
+LIST_INTERVAL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,22 @@ class AttachedPort:
 
 
 def attached_ports() -> list[AttachedPort]:
-    """Every serial port of this machine, by name."""
+    """Every serial port of this machine, by name.
+
+    Raises:
+        PortError: the system's list can't be read.
+    """
     from serial.tools import list_ports
 
-    return sorted(map(from_pyserial, list_ports.comports()), key=lambda port: port.device)
+    for attempt in range(LIST_ATTEMPTS):
+        try:
+            return sorted(map(from_pyserial, list_ports.comports()), key=lambda port: port.device)
+        except (OSError, TypeError, ValueError) as error:
+            # pyserial reads sysfs file by file: a board that vanishes meanwhile leaves it with
+            # the number None.
+            failure = error
+        time.sleep(LIST_INTERVAL_S * (attempt + 1))
+    raise PortError(f"the list of serial ports can't be read ({failure}): try again") from failure
 
 
 def from_pyserial(port: Any) -> AttachedPort:

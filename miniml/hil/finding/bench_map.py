@@ -69,15 +69,15 @@ def assign(board: Board, port: AttachedPort, ports: Iterable[AttachedPort]) -> P
 
 
 def _proposal(board: Board, port: AttachedPort, ports: list[AttachedPort]) -> Proposal:
-    same = [p for p in ports if p.usb_id == port.usb_id and p.serial == port.serial]
-    sockets = {p.socket for p in same}
-    if port.serial and "?" not in port.serial and len(sockets) == 1:
-        # A device of several ports has one serial number: then the socket tells.
-        key = "usb_serial" if len(same) == 1 else "usb_location"
+    twins = [p for p in ports if p.usb_id == port.usb_id and p.serial == port.serial]
+    if port.serial and "?" not in port.serial and len(twins) == 1:
+        keys = {"usb_serial": port.serial}
+    elif port.location:
+        # Without the interface, which may change with the firmware, unless several are ports.
+        alone = sum(p.socket == port.socket for p in ports) == 1
+        keys = {"usb_location": port.socket if alone else port.location}
     else:
-        key = "usb_location" if port.location else "port"
-    value = {"usb_serial": port.serial, "usb_location": port.location, "port": port.device}[key]
-    keys = {key: value}
+        keys = {"port": port.device}
     if board.usb_ids and port.usb_id is not None and port.usb_id not in board.usb_ids:
         ids = [*board.usb_ids, port.usb_id]
         keys["usb_ids"] = " ".join(f"{vendor:04x}:{product:04x}" for vendor, product in ids)

@@ -11,7 +11,7 @@ from typing import Any
 from miniml.boards import Board
 from miniml.errors import BoardError, SilentBoardError
 from miniml.hil.board_log import BoardLog
-from miniml.hil.finding.attached import harmless
+from miniml.hil.finding.attached import attached_ports, harmless
 from miniml.hil.link.line_port import LinePort
 from miniml.hil.link.session import Session
 from miniml.hil.place.board_lock import board_lock, port_key
@@ -68,7 +68,7 @@ def probe_port(
     )
     failure = Answered(None, error="no board to ask for")
     try:
-        with board_lock(port_key(port), f"port {port}", wait_s):
+        with board_lock(port_key(port, attached_ports()), f"port {port}", wait_s):
             for baud, dtr, rts, settle_ms in settings:
                 try:
                     with closing(LinePort(port, baud, dtr=dtr, rts=rts)) as line:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from miniml.cache import cache_dir
 from miniml.errors import PortError
+from miniml.hil.finding.attached import AttachedPort
 
 WAIT_S = 120.0
 _QUIET_S = 2.0
@@ -54,8 +55,15 @@ def board_lock(key: str, what: str, wait_s: float = WAIT_S) -> Iterator[None]:
         lock.release()
 
 
-def port_key(port: str) -> str:
-    """The same key for every name of a port: symbolic links are followed."""
+def port_key(port: str, ports: Iterable[AttachedPort] = ()) -> str:
+    """The same key for every name of a port: its USB socket, else its path without links.
+
+    A Pico that returns under another name is still the board that its user holds; `ports` are
+    those that are attached.
+    """
+    for item in ports:
+        if item.location and item.is_at(port):
+            return f"usb {item.location}"
     return f"port {Path(port).resolve()}" if "://" not in port else f"port {port}"
 
 

@@ -31,7 +31,7 @@ class PortPlace:
     @contextmanager
     def occupied(self) -> Iterator[None]:
         """Holds the port's lock."""
-        with board_lock(port_key(self._port), f"port {self._port}", self._wait_s):
+        with board_lock(port_key(self._port, self._before), f"port {self._port}", self._wait_s):
             yield
 
     def port(self) -> str | None:

@@ -1,4 +1,4 @@
-"""miniml bench: figures measured on the simulated cores, side by side in one run."""
+"""miniml bench: what kernels, links and modes do, measured side by side in one run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miniml.atomic_file import write_atomically
+from miniml.cli import bench_link_command
 
 if TYPE_CHECKING:
     from miniml.kernels.benchmark_nets import BenchmarkNet
@@ -19,7 +20,7 @@ Subparsers = Any  # argparse has no public name for what add_subparsers returns
 
 def register(subparsers: Subparsers) -> None:
     """Add the group `bench` to the `miniml` parser."""
-    group = subparsers.add_parser("bench", help="measure kernels on the simulated cores")
+    group = subparsers.add_parser("bench", help="measure kernels and links")
     benches = group.add_subparsers(dest="bench", required=True, metavar="BENCH")
     kernels = benches.add_parser(
         "kernels",
@@ -62,6 +63,7 @@ def register(subparsers: Subparsers) -> None:
     guide.add_argument("--json", action="store_true", help="print a JSON list on stdout")
     guide.add_argument("--out", type=Path, help="write the JSON list to a file as well")
     guide.set_defaults(run=run_guide)
+    bench_link_command.register(benches)
 
 
 def run_guide(arguments: argparse.Namespace) -> int:

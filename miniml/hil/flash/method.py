@@ -13,7 +13,7 @@ from miniml.hil.board_log import BoardLog
 from miniml.hil.finding.attached import AttachedPort, attached_ports
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.place.place import Place, await_port
-from miniml.hil.project import PROJECT_FILE
+from miniml.hil.project import build_dir
 from miniml.hil.tool_process import run_tool
 
 # 32 KB at 57,600 baud, written and read back, take a quarter of a minute.
@@ -34,8 +34,9 @@ class FlashJob:
 
     @property
     def direct(self) -> bool:
-        """Whether tools are called without PlatformIO: on a bench that has no project."""
-        return not (self.project / PROJECT_FILE).is_file()
+        """Whether tools are called without PlatformIO: what is flashed is no project's build."""
+        ours = build_dir(self.project, self.build.environment)
+        return self.build.folder.resolve() != ours.resolve()
 
     def port(self) -> str:
         """The board's port right now."""

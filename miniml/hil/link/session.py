@@ -108,6 +108,18 @@ class Session:
         if not answer.ok and answer.words != ("HELLO",):
             raise LinkError(f"the board answered ERR {' '.join(answer.words)} to RESET")
 
+    def boot(self) -> bool:
+        """Asks the firmware to start the chip's boot loader; False if it did not.
+
+        Never twice: a ROM loader takes the first byte that comes for its measure of the rate.
+
+        Raises:
+            PortError: no port.
+        """
+        answer = self.collect(self.post("BOOT", "LOADER"), ANSWER_TIMEOUT_S)
+        # No answer, or a damaged one: it may have left before its line was through.
+        return not isinstance(answer, Answer) or answer.ok
+
     def load(self, values: bytes, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         """Writes inputs, as the bytes that they are in memory, from offset 0."""
         for words in puts(values):

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from miniml.sim.arm.board import Board, Power
-from miniml.sim.arm.bootrom import ROM_BYTES, rom_content
+from miniml.sim.arm.bootrom import ROM_BYTES, USB_BOOT, rom_content
 from miniml.sim.arm.clock import Clock
-from miniml.sim.arm.core import FIRST_INTERRUPT
+from miniml.sim.arm.core import FIRST_INTERRUPT, Stop
 from miniml.sim.arm.machine import XIP_125_MHZ, Machine
 from miniml.sim.arm.memory import Memory
 from miniml.sim.arm.registers import Peripheral, RegisterFile
@@ -136,6 +136,14 @@ class Rp2040(Board):
         self.close_port()
         self._drive_due = time.monotonic() + DRIVE_DELAY_SECONDS
         self._return_due = 0.0
+
+    def _crash(self, stop: Stop) -> None:
+        assert self.machine is not None
+        if stop == Stop.BREAKPOINT and self.machine.register(15) == USB_BOOT:
+            self.log("the firmware asks for BOOTSEL")
+            self._enter_bootsel()
+        else:
+            super()._crash(stop)
 
     def poll_loader(self) -> None:
         """Show the drive after a while, take a UF2, come back after a while."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from miniml.sim.arm import bit_band
 from miniml.sim.arm.bit_band import BitBandBus
 from miniml.sim.arm.board import Board, Power
 from miniml.sim.arm.clock import Clock
-from miniml.sim.arm.core import FIRST_INTERRUPT
+from miniml.sim.arm.core import FIRST_INTERRUPT, Stop
 from miniml.sim.arm.machine import ART_168_MHZ, Machine
 from miniml.sim.arm.memory import Memory
 from miniml.sim.arm.registers import Peripheral, PeripheralBus, RegisterFile, ready_follows
@@ -19,7 +20,8 @@ from miniml.sim.arm.stm32_usart import BASE, Usart
 from miniml.sim.arm.uart import Uart
 
 FLASH, SRAM, CCM = 0x0800_0000, 0x2000_0000, 0x1000_0000
-SYSTEM_MEMORY = 0x1FFF_6000  # the last 8 KB hold the unique id and the flash size
+SYSTEM_MEMORY = 0x1FFF_0000  # 2.4: the ROM loader, then the unique id and the flash size
+LOADER_STACK, LOADER_ENTRY = 0x2000_2D40, SYSTEM_MEMORY + 8
 UNIQUE_ID, FLASH_SIZE = 0x1FFF_7A10, 0x1FFF_7A22
 HSI_HZ, HSE_HZ = 16_000_000, 8_000_000
 USART1_IRQ = 37
@@ -108,7 +110,9 @@ class Stm32f405(Board):
         self.uart = Uart(self, buffer=1)
         self.sram = Memory("SRAM", [SRAM], 128 << 10)
         self.ccm = Memory("CCM RAM", [CCM], 64 << 10)
-        system = Memory("system memory", [SYSTEM_MEMORY], 8 << 10, writable=False)
+        system = Memory("system memory", [SYSTEM_MEMORY], 32 << 10, writable=False)
+        # The loader's vectors, and a breakpoint where it begins: the board plays it from there.
+        system.load(struct.pack("<2IH", LOADER_STACK, LOADER_ENTRY | 1, 0xBE00), 0)
         # Twelve bytes that differ from board to board: of the state folder's name.
         unique = hashlib.sha256(str(self.state_dir.resolve()).encode()).digest()[:12]
         system.load(unique, UNIQUE_ID - SYSTEM_MEMORY)
@@ -137,11 +141,37 @@ class Stm32f405(Board):
         if self.port is None:
             self.open_port()
         if self.boot0:
-            self.power = Power.LOADER
-            self.loader = RomLoader(self.flash, [self.flash, self.sram, self.ccm])
-            self.log("ROM loader")
+            self._enter_loader()
         else:
             self._go(FLASH)
+
+    def _enter_loader(self) -> None:
+        self.power = Power.LOADER
+        self.loader = RomLoader(self.flash, [self.flash, self.sram, self.ccm])
+        self.log("ROM loader")
+
+    def _crash(self, stop: Stop) -> None:
+        assert self.machine is not None
+        if stop != Stop.BREAKPOINT or self.machine.register(15) != LOADER_ENTRY:
+            super()._crash(stop)
+        elif left := self._left_over():
+            self.power = Power.CRASHED
+            self.reason = f"the ROM loader was started with {left}"
+            self.log(self.reason)
+        else:
+            self._enter_loader()
+
+    def _left_over(self) -> str:
+        """What a program that starts the ROM loader must not leave behind (AN2606, 3.2)."""
+        assert self.machine is not None
+        core = self.machine.core
+        if core.systick_control & 1:
+            return "SysTick running"
+        if any(core.enabled[FIRST_INTERRUPT:]) or any(core.pending[FIRST_INTERRUPT:]):
+            return "interrupts enabled or pending"
+        if self.clock.hz != HSI_HZ:
+            return f"a clock of {self.clock.hz} Hz"
+        return ""
 
     def _go(self, address: int) -> None:
         assert self.machine is not None

@@ -4,6 +4,9 @@
 
 // Bytes taken in one poll(), so that a flood on the line can't keep loop() from going on.
 static const uint8_t BYTES_A_POLL = 64;
+#if MINIML_DEVICE_HAS_LOADER
+static const uint8_t BOOT_DELAY_MS = 20;
+#endif
 
 void MiniMLLink::begin(Stream &stream, const miniml_link_config &config) {
   miniml_device_paint_stack();
@@ -23,5 +26,13 @@ void MiniMLLink::poll() {
       stream_->flush();
       miniml_device_reset();
     }
+#if MINIML_DEVICE_HAS_LOADER
+    if (link_.boot_requested) {
+      stream_->flush();
+      // The host fetches what a USB stream holds; the port is gone afterwards.
+      delay(BOOT_DELAY_MS);
+      miniml_device_boot();
+    }
+#endif
   }
 }

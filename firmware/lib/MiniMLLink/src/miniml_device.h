@@ -15,6 +15,13 @@ extern "C" {
 /* This core can't tell. */
 #define MINIML_NOT_PAINTED UINT16_C(0xFFFF)
 
+/* 1 where a program can start the chip's boot loader: boot_*.c. */
+#if defined(STM32F4xx) || defined(ARDUINO_ARCH_RP2040)
+#define MINIML_DEVICE_HAS_LOADER 1
+#else
+#define MINIML_DEVICE_HAS_LOADER 0
+#endif
+
 typedef const int8_t *(*miniml_run_function)(const int8_t *in, uint8_t n_layers);
 
 /* Cycles of run(in, n_layers), those of an empty function subtracted. masked: with interrupts
@@ -34,6 +41,9 @@ void miniml_device_stack(uint16_t *used, uint16_t *untouched);
 
 /* Starts the firmware anew; does not return. */
 void miniml_device_reset(void);
+
+/* Starts the boot loader in the chip's ROM; does not return. Only with MINIML_DEVICE_HAS_LOADER. */
+void miniml_device_boot(void);
 
 #ifdef __cplusplus
 }

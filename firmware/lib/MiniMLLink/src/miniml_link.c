@@ -37,6 +37,12 @@ enum {
   VERB_TIME,
   VERB_ECHO,
   VERB_RESET,
+#if MINIML_DEVICE_HAS_LOADER
+  VERB_BOOT_LOADER,
+#define VERB_BOOT_LOADER_TEXT "BOOT LOADER\0"
+#else
+#define VERB_BOOT_LOADER_TEXT
+#endif
 };
 
 /* Each verb of above, in their order, then its fields: the width of a number in hex digits, or '*'
@@ -54,7 +60,7 @@ static const char verbs[] MINIML_FLASH = "HELLO*\0"
                                          "READ242\0"
                                          "TIME1\0"
                                          "ECHO*\0"
-                                         "RESET\0";
+                                         "RESET\0" VERB_BOOT_LOADER_TEXT;
 
 #define MAX_NUMBERS 3
 
@@ -227,6 +233,11 @@ static error_code execute(miniml_link *link, uint8_t which, const uint16_t *numb
   case VERB_RESET:
     link->reset_requested = true;
     break;
+#if MINIML_DEVICE_HAS_LOADER
+  case VERB_BOOT_LOADER:
+    link->boot_requested = true;
+    break;
+#endif
   }
   return NO_ERROR;
 }

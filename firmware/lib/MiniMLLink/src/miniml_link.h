@@ -7,6 +7,7 @@
 
 #include <miniml.h>
 
+#include "miniml_device.h"
 #include "miniml_link_text.h"
 
 #ifdef __cplusplus
@@ -34,6 +35,9 @@ typedef struct {
   uint16_t answered_crc;     /* likewise */
   miniml_link_line request;
   miniml_link_line answer;
+#if MINIML_DEVICE_HAS_LOADER
+  bool boot_requested; /* as reset_requested: into the chip's boot loader */
+#endif
 } miniml_link;
 
 /* config lies in MINIML_FLASH. */

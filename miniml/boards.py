@@ -88,16 +88,20 @@ class Board:
     simulator_bootloader: str = ""
 
 
-def load_boards(project_dir: Path) -> dict[str, Board]:
+def load_boards(project_dir: Path, local_dir: Path | None = None) -> dict[str, Board]:
     """Every board of a project by name, in the order of the files.
 
     boards.local.ini may change keys of a board and add boards; boards.ini must be there.
+
+    Args:
+        project_dir: of boards.ini.
+        local_dir: of boards.local.ini; None: the same.
 
     Raises:
         SettingsError: a file that can't be read, or a wrong section, key or value; the
             message names file, section and key, and the nearest valid name.
     """
-    main, local = project_dir / BOARDS_FILE, project_dir / LOCAL_FILE
+    main, local = project_dir / BOARDS_FILE, (local_dir or project_dir) / LOCAL_FILE
     if not main.is_file():
         raise SettingsError(f"{main} is missing: run inside a MiniML project")
     values: dict[str, dict[str, object]] = {}

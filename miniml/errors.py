@@ -10,6 +10,7 @@
     |  |  |- OneClassError           nothing to tell apart
     |  |  |- LabelError              a label out of range
     |  |  `- ShapeError              rows that don't match n_inputs and n_outputs
+    |  |- BundleError            a bundle that is damaged, or another program's
     |  |- NotFittedError         quantize, predict, ... before fit
     |  |- NotQuantizedError      what only a quantized model has
     |  `- UnknownModelError      no model of that name in the registry
@@ -82,6 +83,10 @@ class LabelError(DataError):
 
 class ShapeError(DataError):
     """Rows whose width doesn't match n_inputs and n_outputs."""
+
+
+class BundleError(UsageError):
+    """A bundle that is damaged, incomplete, or made by something else; no board was touched."""
 
 
 class NotFittedError(UsageError):

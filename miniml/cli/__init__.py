@@ -12,6 +12,7 @@ from miniml.cli import (
     bench_commands,
     board_commands,
     boards_commands,
+    bundle_command,
     cost_command,
     generate_command,
     model_commands,
@@ -40,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     board_commands.register(commands)
     replay_command.register(commands)
     boards_commands.register(commands)
+    bundle_command.register(commands)
     bench_commands.register(commands)
     return parser
 

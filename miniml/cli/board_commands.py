@@ -7,8 +7,13 @@ import json
 import sys
 
 from miniml.cli.duration import seconds
-from miniml.cli.project_command import Subparsers, project_command
-from miniml.hil.project import find_project
+from miniml.cli.project_command import (
+    Subparsers,
+    add_bundle_option,
+    project_command,
+    project_of,
+)
+from miniml.errors import UsageError
 from miniml.hil.run_options import DEFAULT_FLOATS, DEFAULT_RANDOM, SIMULATED, RunOptions
 
 
@@ -73,6 +78,7 @@ def _add_board_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a section of boards.ini; may be repeated (default: every board that was built)",
     )
+    add_bundle_option(parser)
     parser.add_argument("--port", default="", help="the board's serial port or pyserial URL")
     parser.add_argument(
         "--simulated",
@@ -102,11 +108,10 @@ def _count(text: str) -> int:
 def _options(arguments: argparse.Namespace) -> RunOptions:
     names = tuple(name for part in arguments.board for name in part.split(",") if name)
     if arguments.port and len(names) != 1:
-        from miniml.errors import UsageError
-
         raise UsageError("--port names one port: give exactly one --board with it")
     return RunOptions(
-        project=find_project(arguments.project_dir),
+        project=project_of(arguments),
+        bundle=arguments.bundle,
         boards=names,
         port=arguments.port,
         simulated=arguments.simulated,

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from miniml.errors import UsageError
+from miniml.hil.project import find_project
+
 Subparsers = Any  # argparse has no public name for what add_subparsers returns
 
 
@@ -41,3 +44,27 @@ def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long --probe waits for a port that another process holds (default: %(default)s)",
     )
+
+
+def add_bundle_option(parser: argparse.ArgumentParser) -> None:
+    """--bundle; `project_of` reads it."""
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="FILE",
+        help="run what `miniml bundle` packed; no project, no compiler, no PlatformIO",
+    )
+
+
+def project_of(arguments: argparse.Namespace) -> Path:
+    """The project's folder; with a bundle, where reports go and boards.local.ini may be.
+
+    Raises:
+        UsageError: there is no project, or no such folder.
+    """
+    folder: Path = arguments.project_dir
+    if arguments.bundle is None:
+        return find_project(folder)
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}: make it, or give another --project-dir")
+    return folder.absolute()

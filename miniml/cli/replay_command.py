@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from miniml.cli.project_command import add_bundle_option, project_of
+
 Subparsers = Any  # argparse has no public name for what add_subparsers returns
 
 
@@ -27,6 +29,7 @@ def register(subparsers: Subparsers) -> None:
         metavar="DIR",
         help="where platformio.ini is, here or above (default: the working directory)",
     )
+    add_bundle_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     parser.add_argument("--verbose", action="store_true", help="show commands and traffic")
     parser.set_defaults(run=run_replay)
@@ -34,11 +37,12 @@ def register(subparsers: Subparsers) -> None:
 
 def run_replay(arguments: argparse.Namespace) -> int:
     """`miniml replay`: 0 if the simulated board gives the reference's bytes, else 1."""
-    from miniml.hil.project import find_project
     from miniml.hil.replay import replay_row
     from miniml.hil.run_options import RunOptions
 
-    options = RunOptions(project=find_project(arguments.project_dir), verbose=arguments.verbose)
+    options = RunOptions(
+        project=project_of(arguments), bundle=arguments.bundle, verbose=arguments.verbose
+    )
     result = replay_row(options, arguments.file)
     board = result.replay.board
     said = {

@@ -23,11 +23,10 @@ from miniml.hil.place.find import find_place
 from miniml.hil.place.place import Place
 from miniml.hil.place.port_place import PortPlace
 from miniml.hil.project import miniml_dir
-from miniml.hil.proof.device_rows import hard_rows, score
+from miniml.hil.proof.device_rows import score
 from miniml.hil.proof.divergence import first_divergence
 from miniml.hil.proof.endurance import endure
 from miniml.hil.proof.exercise import Exercise, Progress
-from miniml.hil.proof.hard_inputs import hard_floats
 from miniml.hil.proof.identity import (
     check_board,
     check_firmware,
@@ -100,7 +99,7 @@ class BoardRun:
         with place.occupied():
             if self.options.flash:
                 self._look_before_flashing(place, log)
-                flash(FlashJob(self.options.project, self.board, place, build, log, self.cancel))
+                flash(FlashJob(self.source.folder, self.board, place, build, log, self.cancel))
             with closing(open_board(place, self.board, log, self.cancel)) as line:
                 session = Session(line, log, patience=self.options.patience)
                 try:
@@ -150,10 +149,10 @@ class BoardRun:
             outputs = np.stack(test.outputs)
             result.accuracy, result.rmse = score(model, outputs, subject.labels)
         if options.random_rows:
-            hard = hard_rows(model, subject.features, options.random_rows)
+            hard = subject.hard_rows(options.random_rows)
             result.comparisons.append(exercise.run_rows("random", hard))
         if options.float_rows and isinstance(model, QuantizedModel):
-            floats = hard_floats(model, subject.features, options.float_rows)
+            floats = subject.hard_floats(options.float_rows)
             result.comparisons.append(exercise.quantize_rows(model, floats))
         if (options.repeat > 1 or options.soak_s) and not result.mismatches and len(subject.rows):
             again, result.endurance = endure(

@@ -62,19 +62,33 @@ class FirmwareBuild:
         """
         path = self.folder / f"firmware{suffix}"
         if not path.is_file():
-            raise FlashError(f"{path} is missing: run `pio run -e {self.environment}`")
+            raise FlashError(f"{path} is missing: build {self.environment} anew")
         return path
 
 
 def load_build(project: Path, environment: str) -> FirmwareBuild:
-    """The build of an environment, its ELF's hash checked.
+    """The build of an environment of a PlatformIO project, its ELF's hash checked.
 
     Raises:
         FlashError: nothing was built, the record is damaged, or the ELF is another one.
     """
-    folder = build_dir(project, environment)
-    record, elf = folder / "miniml" / "build.json", folder / "firmware.elf"
     again = f"run `pio run -e {environment}`"
+    return read_build(build_dir(project, environment), environment, project, again)
+
+
+def read_build(folder: Path, environment: str, project: Path, again: str) -> FirmwareBuild:
+    """The build in a folder, its ELF's hash checked.
+
+    Args:
+        folder: holds firmware.elf and miniml/build.json.
+        environment: of which it is.
+        project: what the model's folder is relative to.
+        again: what to do about a damaged one, for messages.
+
+    Raises:
+        FlashError: there is none, the record is damaged, or the ELF is another one.
+    """
+    record, elf = folder / "miniml" / "build.json", folder / "firmware.elf"
     try:
         content: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
         link = content.get("link") or {}

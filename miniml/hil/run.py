@@ -14,7 +14,7 @@ from miniml.hil.flash import FlashJob, flash
 from miniml.hil.place.find import find_place
 from miniml.hil.progress import ProgressLines
 from miniml.hil.proof.verdict import BoardResult
-from miniml.hil.run_options import RunOptions
+from miniml.hil.run_options import DEFAULT_FLOATS, DEFAULT_RANDOM, RunOptions
 from miniml.hil.source import Source, open_source
 
 Say = Callable[[str], None]
@@ -35,6 +35,12 @@ def chosen_boards(options: RunOptions, source: Source) -> list[Board]:
         )
     if options.repeat < 1:
         raise UsageError(f"the rows can't run {options.repeat} times: give --repeat at least 1")
+    if options.bundle and (
+        options.random_rows > DEFAULT_RANDOM or options.float_rows > DEFAULT_FLOATS
+    ):
+        raise UsageError(
+            f"a bundle has at most {DEFAULT_RANDOM:,} random and {DEFAULT_FLOATS} float rows"
+        )
     if options.boards:
         return [pick_board(source.boards, name) for name in options.boards]
     return source.built()
@@ -78,7 +84,7 @@ def flash_boards(options: RunOptions, say: Say) -> None:
             log = BoardLog(board.name, verbose=options.verbose)
             place = find_place(board, source.boards, build, options, log)
             with place.occupied():
-                flash(FlashJob(options.project, board, place, build, log, threading.Event()))
+                flash(FlashJob(source.folder, board, place, build, log, threading.Event()))
             kind = "simulated" if place.simulated else "real"
             say(
                 f"{board.name} ({kind}): flashed {build.flash:,} bytes, ELF {build.elf_sha256[:16]}"

@@ -17,7 +17,8 @@ class RunOptions:
     """Options of `miniml run` and, with --hil- before them, of pytest (docs/HARNESS.md).
 
     Attributes:
-        project: folder of platformio.ini.
+        project: folder of platformio.ini; with a bundle, where reports and boards.local.ini are.
+        bundle: runs what it holds instead of the project's builds; None: the project's.
         boards: names from boards.ini; empty: all of them.
         port: serial port of the only board; empty: look for it.
         simulated: whether a simulated board may stand in.
@@ -35,6 +36,7 @@ class RunOptions:
     """
 
     project: Path
+    bundle: Path | None = None
     boards: tuple[str, ...] = ()
     port: str = ""
     simulated: Simulated = "auto"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from miniml.boards import Board, load_boards
 from miniml.errors import FlashError
+from miniml.hil.bundle.bundle_source import BundleSource
 from miniml.hil.firmware_build import FirmwareBuild, load_build
 from miniml.hil.project import build_dir
 from miniml.hil.proof.subject import Subject, subject_of
@@ -22,7 +24,13 @@ class Source(Protocol):
 
     Attributes:
         boards: all known boards by name, also those without a build.
+        folder: where flashing tools are called: the project, or a place that is none, from
+            where they are called without PlatformIO.
     """
+
+    @property
+    def folder(self) -> Path:
+        """See above."""
 
     @property
     def boards(self) -> Mapping[str, Board]:
@@ -69,7 +77,7 @@ class ProjectSource:
         Raises:
             SettingsError: a wrong file, section, key or value.
         """
-        self._project = project
+        self._project = self.folder = project
         self.boards: Mapping[str, Board] = load_boards(project)
         self._prepared: dict[str, Prepared] = {}
 
@@ -116,6 +124,10 @@ def open_source(options: RunOptions) -> Iterator[Source]:
     """The source that the options name, until the run is over.
 
     Raises:
-        UsageError: boards.ini is wrong.
+        UsageError: boards.ini, or the bundle.
     """
-    yield ProjectSource(options.project)
+    if options.bundle is None:
+        yield ProjectSource(options.project)
+        return
+    with TemporaryDirectory(prefix="miniml-bundle-") as folder:
+        yield BundleSource(options.bundle, options.project, Path(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,11 @@ from miniml.cost import Cost, foretell
 from miniml.errors import StaleFirmwareError
 from miniml.float_net import DeviceModel, device_model
 from miniml.hil.firmware_build import FirmwareBuild
-from miniml.hil.proof.device_rows import Values, rows_of
+from miniml.hil.proof.device_rows import Values, hard_rows, rows_of
+from miniml.hil.proof.hard_inputs import hard_floats
 from miniml.hil.proof.identity import check_kernels
 from miniml.kernels.choice import kernels_for
-from miniml.model import Float32Array
+from miniml.model import Float32Array, QuantizedModel
 from miniml.pipeline import Prepared
 
 
@@ -29,6 +31,7 @@ class Subject:
         features: all test rows, float32, raw.
         labels: of `rows`: class indices, or targets.
         cost: foretold; cycles row by row where they are known.
+        packed: a bundle's inputs by suite; None: they are made where they are wanted.
     """
 
     model: DeviceModel
@@ -36,6 +39,20 @@ class Subject:
     features: Float32Array
     labels: NDArray[Any]
     cost: Cost
+    packed: Mapping[str, Values] | None = None
+
+    def hard_rows(self, count: int) -> Values:
+        """At most `count` rows of what ordinary ones miss (`device_rows.hard_rows`)."""
+        if self.packed is not None:
+            return self.packed["random"][:count]
+        return hard_rows(self.model, self.features, count)
+
+    def hard_floats(self, count: int) -> Float32Array:
+        """At most `count` rows for a device that quantizes (`hard_inputs.hard_floats`)."""
+        if self.packed is not None:
+            return self.packed["float"][:count]
+        assert isinstance(self.model, QuantizedModel)
+        return hard_floats(self.model, self.features, count)
 
 
 def subject_of(

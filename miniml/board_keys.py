@@ -14,6 +14,7 @@ FLASH_METHODS = ("avrdude", "stm32flash", "stlink", "dfu", "uf2", "picotool", "p
 SIMULATORS = ("atmega328p", "stm32f405", "rp2040")
 BOOTLOADERS = ("optiboot", "atmegaboot")
 MAX_REASON = 200
+LAB_IMAGES = ("hex", "bin", "uf2", "elf")
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -111,6 +112,22 @@ def _date(value: str) -> date | None:
     return date.fromisoformat(value)
 
 
+def _resource(value: str) -> str:
+    if not re.fullmatch(r"(labgrid:[^@\s/]+(@[^@\s/]+)?)?", value):
+        raise ValueError("must be labgrid:PLACE or labgrid:PLACE@COORDINATOR[:PORT]")
+    return value
+
+
+def _lab_flash(value: str) -> str:
+    unknown = set(re.findall(r"{(\w*)}", value)) - {*LAB_IMAGES, "port", "baud"}
+    images = [name for name in LAB_IMAGES if f"{{{name}}}" in value]
+    if value and (unknown or len(images) != 1):
+        raise ValueError(
+            "must be a command with one of {hex}, {bin}, {uf2}, {elf}, and {port}, {baud} if needed"
+        )
+    return value
+
+
 # What reads each key. Ranges: sram of an ATtiny to flash of a large MCU; baud rates that
 # a serial port can be asked for.
 READERS: Mapping[str, Callable[[str], object]] = {
@@ -140,6 +157,9 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "usb_location": _location,
     "quarantine": _reason,
     "quarantine_until": _date,
+    "resource": _resource,
+    "lab_flash": _lab_flash,
+    "simulated": _choice(("", "yes", "no")),
     "simulator": _choice(("", *SIMULATORS)),
     "simulator_bootloader": _choice(("", *BOOTLOADERS)),
 }

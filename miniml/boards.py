@@ -53,6 +53,9 @@ class Board:
         usb_location: USB socket on this bench, as pyserial calls it; empty: any.
         quarantine: why its result doesn't count for now; empty: it counts.
         quarantine_until: the last day on which it doesn't count.
+        resource: "labgrid:PLACE[@COORDINATOR]" where the board hangs in a lab; else empty.
+        lab_flash: command that flashes it on the exporter's host; empty: there is none.
+        simulated: "yes" or "no", what hangs behind a URL or a place; empty: not told.
         simulator: which simulated board stands in for it; empty: none.
         simulator_bootloader: what waits in the simulated flash; empty: the chip's own.
     """
@@ -84,6 +87,9 @@ class Board:
     usb_location: str = ""
     quarantine: str = ""
     quarantine_until: date | None = None
+    resource: str = ""
+    lab_flash: str = ""
+    simulated: str = ""
     simulator: str = ""
     simulator_bootloader: str = ""
 
@@ -191,6 +197,12 @@ def _board(name: str, keys: Mapping[str, object], file: Path) -> Board:
         raise SettingsError(
             f"{file}, [{name}]: a quarantine needs both its reason and its last day, "
             "`quarantine` and `quarantine_until`"
+        )
+    if "{baud}" in board.lab_flash and board.flash_baud is None:
+        raise SettingsError(f"{file}, [{name}] lab_flash: {{baud}} needs the key 'flash_baud'")
+    if board.resource and board.port:
+        raise SettingsError(
+            f"{file}, [{name}]: 'port' and 'resource' exclude each other: a board is in one place"
         )
     if board.simulator_bootloader and board.simulator != "atmega328p":
         raise SettingsError(

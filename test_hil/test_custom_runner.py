@@ -140,7 +140,8 @@ class CustomTestRunner(TestRunnerBase):  # type: ignore[misc]  # PlatformIO has 
 
     def _add_case(self, board: dict[str, Any]) -> None:
         status = _STATUS.get(board["verdict"], TestStatus.ERRORED)
-        where = {True: "simulated", False: "real board"}.get(board["simulated"], "no board")
+        # None: no board was found, or nothing tells.
+        where = {True: "simulated", False: "real board"}.get(board["simulated"], "unknown")
         message = "; ".join(board["reasons"]) or f"{board['samples']} samples, {where}"
         self.test_suite.add_case(
             TestCase(

@@ -14,6 +14,7 @@ from miniml.boards import Board, load_boards
 from miniml.hil.board_log import BoardLog
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.flash import FlashJob
+from miniml.hil.place.place import Exporter
 from miniml.hil.place.simulated_board import SimulatedBoard
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,12 +52,12 @@ class FakeTools:
 class FakePlace:
     """A real board's place, as far as flashing asks."""
 
-    simulated = False
+    simulated: bool | None = False
     ours: SimulatedBoard | None = None
-    note = ""
+    doubt, note = "", ""
 
-    def __init__(self, port: str) -> None:
-        self._port = port
+    def __init__(self, port: str, exporter: Exporter | None = None) -> None:
+        self._port, self.exporter = port, exporter
 
     @contextmanager
     def occupied(self) -> Iterator[None]:
@@ -67,8 +68,24 @@ class FakePlace:
         """Always the same."""
         return self._port
 
+    def check(self) -> None:
+        """It is there."""
 
-def flash_job(folder: Path, board: str, port: str = "/dev/null", **keys: object) -> FlashJob:
+    def cause(self) -> str:
+        """Nothing is known."""
+        return ""
+
+    def interrupt(self) -> None:
+        """Nothing waits."""
+
+
+def flash_job(
+    folder: Path,
+    board: str,
+    port: str = "/dev/null",
+    exporter: Exporter | None = None,
+    **keys: object,
+) -> FlashJob:
     """A job on a bench without a PlatformIO project, with images of a few bytes."""
     for suffix in ("elf", "hex", "bin", "uf2"):
         (folder / f"firmware.{suffix}").write_bytes(b"image")
@@ -92,4 +109,4 @@ def flash_job(folder: Path, board: str, port: str = "/dev/null", **keys: object)
         link_sram=None,
     )
     log = BoardLog(board)
-    return FlashJob(folder, known, FakePlace(port), build, log, threading.Event())
+    return FlashJob(folder, known, FakePlace(port, exporter), build, log, threading.Event())

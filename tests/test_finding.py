@@ -93,7 +93,7 @@ def test_a_port_that_returns_under_another_name_is_followed(
     other = pico("/dev/ttyACM7", "1-1.5", "E66164084329A52C")
     scene = [attached(pico(), other)]
     monkeypatch.setattr(port_place, "attached_ports", lambda: scene[0])
-    place = PortPlace(BOARDS["pico"], "/dev/ttyACM2", 1.0)
+    place = PortPlace(BOARDS["pico"], "/dev/ttyACM2", 1.0, world="official")
     assert place.port() == "/dev/ttyACM2"
     scene[0] = attached(other)
     assert place.port() is None

@@ -32,7 +32,8 @@ class LinkSpeed:
     """One board's rows over its line.
 
     Attributes:
-        board, simulated, pace, baud: where; pace is "hardware" on a real board.
+        board, simulated, pace, baud: where; pace is "hardware" on a real board, and empty
+            where nothing tells (simulated is None).
         rows: inferences, outputs only; all of them compared with the reference.
         wrong: rows whose bytes differ.
         payload: bytes of a row's inputs and outputs, as they lie in memory.
@@ -41,7 +42,7 @@ class LinkSpeed:
     """
 
     board: str
-    simulated: bool
+    simulated: bool | None
     pace: str
     baud: int
     rows: int
@@ -130,7 +131,7 @@ def _measure(options: RunOptions, source: Source, board: Board, passes: int) -> 
     return LinkSpeed(
         board=board.name,
         simulated=place.simulated,
-        pace=options.pace if place.simulated else "hardware",
+        pace={True: options.pace, False: "hardware", None: ""}[place.simulated],
         baud=board.link_baud,
         rows=passes * len(rows),
         wrong=sum(a != b for a, b in zip(found, expected * passes, strict=True)),

@@ -21,7 +21,6 @@ from miniml.hil.link.session import Session
 from miniml.hil.open_board import open_board
 from miniml.hil.place.find import find_place
 from miniml.hil.place.place import Place
-from miniml.hil.place.port_place import PortPlace
 from miniml.hil.project import miniml_dir
 from miniml.hil.proof.device_rows import score
 from miniml.hil.proof.divergence import first_divergence
@@ -94,9 +93,10 @@ class BoardRun:
             result.notes.append(f"mode {build.mode}, model {subject.model.model_id[:16]}")
         place = self.place = find_place(self.board, self.source.boards, build, self.options, log)
         result.simulated = place.simulated
-        if place.note:
-            result.notes.append(place.note)
         with place.occupied():
+            result.simulated, result.exporter = place.simulated, place.exporter
+            if place.note:
+                result.notes.append(place.note)
             if self.options.flash:
                 self._look_before_flashing(place, log)
                 flash(FlashJob(self.source.folder, self.board, place, build, log, self.cancel))
@@ -111,7 +111,7 @@ class BoardRun:
 
     def _look_before_flashing(self, place: Place, log: BoardLog) -> None:
         """Refuses to overwrite another board's firmware on a port."""
-        if self.options.adopt or not isinstance(place, PortPlace):
+        if self.options.adopt or place.ours is not None:
             return
         with closing(open_board(place, self.board, log, self.cancel)) as line:
             session = Session(line, log, patience=LOOK_PATIENCE * self.options.patience)
@@ -141,7 +141,7 @@ class BoardRun:
             who_is_there(session, self.board.reset_settle_ms / 1000)
         check_shape(session, model)
         cost = result.cost = subject.cost
-        exercise = Exercise(session, model, self._run_timeout(model.macs, result), self.progress)
+        exercise = Exercise(session, model, self._run_timeout(model.macs, result), self._row_done)
         test = exercise.run_rows("test", subject.rows, result.cycles)
         result.comparisons.append(test)
         result.worst_cycle_error = worst_error(result.cycles.masked, cost.cycles_by_row)
@@ -160,7 +160,7 @@ class BoardRun:
                 model,
                 subject.rows,
                 result.cycles.masked,
-                self.progress,
+                self._row_done,
                 passes=options.repeat,
                 seconds=options.soak_s,
             )
@@ -192,21 +192,21 @@ class BoardRun:
         else:
             result.replay = str(file)
 
+    def _row_done(self, suite: str, done: int, total: int) -> None:
+        # A lost place may still answer, but nobody keeps others from it.
+        if self.place is not None and self.place.exporter is not None:
+            self.place.check()
+        self.progress(suite, done, total)
+
     def _run_timeout(self, macs: int, result: BoardResult) -> float:
         seconds = CYCLES_PER_MAC_BOUND * (macs + 1000) / self.board.clock_hz
         return 2.0 + seconds * (SIMULATOR_SLOWDOWN if result.simulated else 1)
 
 
 def explained(error: BoardError, place: Place) -> BoardError:
-    """The same error, with what the simulated board knows of its end."""
-    if place.ours is None:
-        return error
-    try:
-        status = place.ours.control("status")
-    except BoardError:
-        return type(error)(f"{error} (the simulated board's process has ended)")
-    reason = status.get("crashed") or status.get("reason")
-    return type(error)(f"{error} (simulated board: {reason})") if reason else error
+    """The same error, with what the place knows of the board's end."""
+    cause = place.cause()
+    return type(error)(f"{error} ({cause})") if cause and cause not in str(error) else error
 
 
 def simulator_stack(status: Mapping[str, object]) -> int | None:

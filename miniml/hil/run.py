@@ -14,6 +14,7 @@ from miniml.hil.flash import FlashJob, flash
 from miniml.hil.place.find import find_place
 from miniml.hil.progress import ProgressLines
 from miniml.hil.proof.verdict import BoardResult
+from miniml.hil.report.terminal import WHERE
 from miniml.hil.run_options import DEFAULT_FLOATS, DEFAULT_RANDOM, RunOptions
 from miniml.hil.source import Source, open_source
 
@@ -64,8 +65,8 @@ def run_boards(
             # Ctrl-C: the boards' processes go first, and whoever waits for one wakes up.
             cancel.set()
             for run in runs:
-                if run.place is not None and run.place.ours is not None:
-                    run.place.ours.kill()
+                if run.place is not None:
+                    run.place.interrupt()
             raise
         finally:
             progress.end()
@@ -85,7 +86,7 @@ def flash_boards(options: RunOptions, say: Say) -> None:
             place = find_place(board, source.boards, build, options, log)
             with place.occupied():
                 flash(FlashJob(source.folder, board, place, build, log, threading.Event()))
-            kind = "simulated" if place.simulated else "real"
             say(
-                f"{board.name} ({kind}): flashed {build.flash:,} bytes, ELF {build.elf_sha256[:16]}"
+                f"{board.name} ({WHERE[place.simulated]}): flashed {build.flash:,} bytes, "
+                f"ELF {build.elf_sha256[:16]}"
             )

@@ -30,8 +30,9 @@ def run_tool(
     cancel: threading.Event,
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    stdin: Path | None = None,
 ) -> None:
-    """Runs a command to its end; its output goes into the board's log.
+    """Runs a command to its end, with a file as its input; its output goes into the board's log.
 
     Raises:
         FlashError: it is missing, failed (with its telling line and the command), took too
@@ -40,19 +41,20 @@ def run_tool(
     name = Path(command[0]).name
     log.add("host", shlex.join(command))
     try:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            # A group of its own: pio starts SCons, which starts avrdude.
-            start_new_session=os.name != "nt",
-        )
+        with (stdin or Path(os.devnull)).open("rb") as given:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=environment,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                # A group of its own: pio starts SCons, which starts avrdude.
+                start_new_session=os.name != "nt",
+            )
     except OSError as error:
         raise FlashError(f"can't run {command[0]}: {error.strerror}; is it installed?") from error
     lines: list[str] = []

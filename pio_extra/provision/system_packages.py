@@ -93,6 +93,12 @@ BUILD_AND_RUN = (
 BOUNDED = ("-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20")
 TESTING = (
     Need("clang-format", "checking the C sources", _command("clang-format")),
+    Need(
+        "ser2net",
+        "serial ports of a lab that the tests set up",
+        # It lies where only administrators' paths lead.
+        lambda: _command("ser2net")() or _file("/usr/sbin/ser2net")(),
+    ),
     Need("qemu-system-arm", "a second opinion on ARM instructions", _command("qemu-system-arm")),
 )
 

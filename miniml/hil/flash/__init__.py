@@ -1,5 +1,6 @@
 """How a program gets into a board: a strategy a flashing method (docs/HARNESS.md, "Flashing")."""
 
+from miniml.hil.flash.at_exporter import AtExporter
 from miniml.hil.flash.avrdude import Avrdude
 from miniml.hil.flash.dfu import Dfu
 from miniml.hil.flash.method import FlashJob, FlashMethod
@@ -21,13 +22,14 @@ METHODS: dict[str, FlashMethod] = {
 
 
 def flash(job: FlashJob) -> None:
-    """Flashes the board of a job by the method of its section.
+    """Flashes the board of a job by the method of its section; where it hangs, in a lab.
 
     Raises:
         BoardError: what failed, with the tool's own last line.
     """
     job.log.add("host", f"flash {job.build.elf} sha256 {job.build.elf_sha256}")
-    METHODS[job.board.flash_method].flash(job)
+    method = AtExporter() if job.place.exporter else METHODS[job.board.flash_method]
+    method.flash(job)
 
 
 __all__ = ["METHODS", "FlashJob", "FlashMethod", "flash"]

@@ -47,8 +47,16 @@ class FlashJob:
         port = self.place.port()
         return next((there for there in attached_ports() if port and there.is_at(port)), None)
 
-    def run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        """Runs a flashing tool; raises FlashError with its telling line and the command."""
+    def run(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        stdin: Path | None = None,
+    ) -> None:
+        """Runs a flashing tool, which reads the file `stdin`.
+
+        FlashError has the tool's telling line and the command.
+        """
         run_tool(
             command,
             self.log,
@@ -56,6 +64,7 @@ class FlashJob:
             cancel=self.cancel,
             cwd=self.project,
             environment=environment,
+            stdin=stdin,
         )
 
 

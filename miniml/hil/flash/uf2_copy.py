@@ -72,8 +72,7 @@ class Uf2Copy:
     ) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
-            if job.place.ours is not None:
-                job.place.ours.check()
+            job.place.check()
             if job.cancel.is_set():
                 raise FlashError("flashing was interrupted")
             if time.monotonic() > deadline:

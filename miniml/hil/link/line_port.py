@@ -51,7 +51,8 @@ class LinePort:
             self._port: Any = serial.serial_for_url(url, do_not_open=True, exclusive=True)
             self._port.baudrate = baud
             self._port.timeout = _SLICE_S
-            self._port.write_timeout = _WRITE_TIMEOUT_S
+            if not url.startswith("rfc2217:"):  # pyserial's has none
+                self._port.write_timeout = _WRITE_TIMEOUT_S
             self._port.dtr = dtr
             self._port.rts = rts
             self._port.open()

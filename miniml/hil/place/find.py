@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from miniml.boards import Board
-from miniml.errors import FlashError, NoBoardError, PortError
+from miniml.errors import NoBoardError, PortError
 from miniml.hil.board_log import BoardLog
-from miniml.hil.finding.attached import attached_ports, is_pty
+from miniml.hil.finding.attached import attached_ports
 from miniml.hil.finding.candidates import check_port, doubt, find_port
 from miniml.hil.firmware_build import FirmwareBuild
-from miniml.hil.place.place import Place
+from miniml.hil.place.labgrid_place import LabgridPlace
+from miniml.hil.place.place import Place, refuse_kit
 from miniml.hil.place.port_place import PortPlace
 from miniml.hil.place.simulated_place import SimulatedPlace
 from miniml.hil.run_options import RunOptions
@@ -35,19 +36,19 @@ def find_place(
         if options.port.startswith("/") and not Path(options.port).exists():
             raise PortError(f"port {options.port} is missing: `miniml boards` shows what is there")
         check_port(board, options.port, boards.values(), attached_ports())
-        if build.world == "kit" and "://" not in options.port and not is_pty(options.port):
-            raise FlashError(
-                f"the offline kit built this for simulated boards only: for the {board.name} on "
-                f"{options.port} build with the official platforms (docs/PLATFORMIO.md)"
-            )
-        return PortPlace(board, options.port, options.wait_s)
+        place = PortPlace(board, options.port, options.wait_s, world=build.world)
+        refuse_kit(board, build.world, place.simulated, options.port)
+        return place
     note = ""
     if options.simulated != "always":
+        if board.resource:
+            return LabgridPlace(board, build.world, options.wait_s, log)
         ports = attached_ports()
         if port := find_port(board, ports, boards.values()):
-            if build.world == "official" or is_pty(port):
-                why = doubt(board, port, ports, boards.values())
-                return PortPlace(board, port, options.wait_s, why)
+            why = doubt(board, port, ports, boards.values())
+            place = PortPlace(board, port, options.wait_s, why, world=build.world)
+            if build.world == "official" or place.simulated:
+                return place
             note = (
                 f"a real {board.name} is on {port}, but the offline kit built this: it runs on "
                 "simulated boards only"

@@ -9,24 +9,37 @@ from miniml.boards import Board
 from miniml.hil.finding.attached import attached_ports, is_pty
 from miniml.hil.finding.candidates import follow
 from miniml.hil.place.board_lock import board_lock, port_key
+from miniml.hil.place.place import NOT_TOLD, Exporter, told
 from miniml.hil.place.simulated_board import SimulatedBoard
 
 
 class PortPlace:
-    """A board on a port, real unless the port is a PTY.
+    """A board on a port: real, unless the port is a PTY or somebody says so (`told`).
 
     Attributes:
         doubt: why a silent board on this port isn't flashed; empty: it is the board's for sure.
     """
 
     ours: SimulatedBoard | None = None
+    exporter: Exporter | None = None
 
-    def __init__(self, board: Board, port: str, wait_s: float, doubt: str = "") -> None:
-        """The board is on `port` now; after a flash its USB socket counts, not the name."""
+    def __init__(
+        self, board: Board, port: str, wait_s: float, doubt: str = "", *, world: str
+    ) -> None:
+        """The board is on `port` now; after a flash its USB socket counts, not the name.
+
+        `world` is the build's.
+        """
         self.board, self.note, self.doubt = board, "", doubt
         self._port, self._wait_s = port, wait_s
         self._before = [item for item in attached_ports() if item.is_at(port)]
-        self.simulated = is_pty(port)
+        self.simulated: bool | None
+        if "://" in port:
+            self.simulated = told(board.simulated, world=world)
+            if self.simulated is None:
+                self.note = NOT_TOLD
+        else:
+            self.simulated = is_pty(port) or board.simulated == "yes"
 
     @contextmanager
     def occupied(self) -> Iterator[None]:
@@ -39,3 +52,13 @@ class PortPlace:
         if "://" in self._port:
             return self._port
         return follow(self._port, self._before, attached_ports())
+
+    def check(self) -> None:
+        """A port that has gone may come back."""
+
+    def cause(self) -> str:
+        """Nothing but the port is known."""
+        return ""
+
+    def interrupt(self) -> None:
+        """Nothing waits here but for a lock."""

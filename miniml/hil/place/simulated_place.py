@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from miniml.boards import Board
+from miniml.errors import BoardError
 from miniml.hil.board_log import BoardLog
 from miniml.hil.place.board_lock import board_lock
+from miniml.hil.place.place import Exporter
 from miniml.hil.place.simulated_board import SimulatedBoard
 from miniml.hil.project import miniml_dir
 from miniml.hil.run_options import RunOptions
@@ -16,7 +18,9 @@ from miniml.hil.run_options import RunOptions
 class SimulatedPlace:
     """A simulated board that is started for this run."""
 
-    simulated = True
+    simulated: bool | None = True
+    exporter: Exporter | None = None
+    doubt = ""
 
     def __init__(self, board: Board, options: RunOptions, log: BoardLog, note: str = "") -> None:
         """Nothing is started yet."""
@@ -43,3 +47,23 @@ class SimulatedPlace:
         """Its current PTY."""
         assert self.ours is not None
         return self.ours.port()
+
+    def check(self) -> None:
+        """Raises SimulatorError if its process has ended."""
+        assert self.ours is not None
+        self.ours.check()
+
+    def cause(self) -> str:
+        """What the simulator says of the board's end."""
+        assert self.ours is not None
+        try:
+            status = self.ours.control("status")
+        except BoardError:
+            return "the simulated board's process has ended"
+        reason = status.get("crashed") or status.get("reason")
+        return f"simulated board: {reason}" if reason else ""
+
+    def interrupt(self) -> None:
+        """Ends its process, as a power cut."""
+        assert self.ours is not None
+        self.ours.kill()

@@ -11,6 +11,7 @@ from miniml.boards import Board
 from miniml.cost import Cost
 from miniml.errors import MiniMLError, NoBoardError
 from miniml.hil.firmware_build import FirmwareBuild
+from miniml.hil.place.place import Exporter
 from miniml.hil.proof.comparison import Comparison
 from miniml.hil.proof.divergence import Divergence
 from miniml.hil.proof.endurance import Endurance
@@ -38,7 +39,8 @@ class BoardResult:
 
     Attributes:
         name: the board's section and environment.
-        simulated: None where no board was found.
+        simulated: None where no board was found, or where nothing tells.
+        exporter: the place of a lab that it hangs at; None: at this machine.
         verdict: SKIP only where the user made the board optional.
         reasons: why it is not PASS; empty for PASS.
         error: the exception's name; empty unless ERROR or SKIP.
@@ -57,6 +59,7 @@ class BoardResult:
     name: str
     title: str
     simulated: bool | None = None
+    exporter: Exporter | None = None
     verdict: Verdict = "ERROR"
     reasons: list[str] = field(default_factory=list)
     error: str = ""

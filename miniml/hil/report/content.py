@@ -80,6 +80,11 @@ def board_content(result: BoardResult, board: Board | None, day: date) -> dict[s
         "name": result.name,
         "title": result.title,
         "simulated": result.simulated,
+        "place": (
+            {"name": result.exporter.place, "host": result.exporter.host}
+            if result.exporter
+            else None
+        ),
         "mode": build.mode if build else None,
         "verdict": counted.verdict,
         "true_verdict": result.verdict,

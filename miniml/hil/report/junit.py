@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 from miniml.hil.report.standing import QUARANTINED
 
-WHERE = {True: "simulated", False: "real", None: "no board"}
+# None: no board was found, or nothing tells.
+WHERE = {True: "simulated", False: "real", None: "unknown"}
 
 
 def junit(report: Mapping[str, Any]) -> bytes:

@@ -9,13 +9,15 @@ HEADINGS = (
     *("board", "where", "verdict", "rows", "bytes wrong", "foretold", "median", "min", "max"),
     *("flash", "SRAM", "stack", "accuracy", "built by"),
 )
+# "-": no board was found, or nothing tells.
+WHERE = {True: "simulated", False: "real", None: "-"}
 TEXT_COLUMNS = {"board", "where", "verdict", "built by"}
 
 
 def cells(board: Mapping[str, Any]) -> tuple[str, ...]:
     """One row, from a board of report.json."""
     cycles = board["cycles"]
-    where = {True: "simulated", False: "real", None: "-"}[board["simulated"]]
+    where = WHERE[board["simulated"]]
     accuracy = board["accuracy"]
     foretold = number(cycles["predicted"])
     if cycles["predicted"] is None and cycles["median"] is not None:

@@ -1,0 +1,223 @@
+"""Places of labgrid: held, waited for, lost and released; a real coordinator, exporter, ser2net."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from device_stand_in import DeviceStandIn
+from labgrid_lab import Lab, free_port
+
+from miniml.boards import Board, load_boards
+from miniml.errors import FlashError, NoBoardError, PortError
+from miniml.hil.board_log import BoardLog
+from miniml.hil.link.line_port import LinePort
+from miniml.hil.link.session import Session
+from miniml.hil.place.labgrid_coordinator import Coordinator
+from miniml.hil.place.labgrid_place import LabgridPlace
+from miniml.hil.place.place import Place, told
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACES = {
+    "left": ("alpha", {"board": "uno", "simulated": "yes"}),
+    "right": ("alpha", {"board": "uno", "simulated": "no"}),
+    "untold": ("alpha", {}),
+    "away": ("gamma", {}),
+}
+HOLD = """
+import sys, time
+sys.path[:0] = sys.argv[1:2]
+from test_labgrid_place import place_of
+with place_of(sys.argv[2], "left").occupied():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def board_at(address: str, wanted: str) -> Board:
+    return replace(load_boards(ROOT)["uno"], resource=f"labgrid:{wanted}@{address}")
+
+
+def place_of(address: str, wanted: str, world: str = "official", wait_s: float = 5) -> LabgridPlace:
+    return LabgridPlace(board_at(address, wanted), world, wait_s, BoardLog("uno"))
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[DeviceStandIn]:
+    with closing(DeviceStandIn()) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, device: DeviceStandIn) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("lab"), PLACES) as running:
+        running.export("alpha", dict.fromkeys(("left", "right", "untold"), device.port))
+        yield running
+
+
+@pytest.fixture
+def alice(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Coordinator]:
+    """Somebody else at the same lab."""
+    with monkeypatch.context() as patch:
+        patch.setenv("LG_HOSTNAME", "desk")
+        patch.setenv("LG_USERNAME", "alice")
+        session = Coordinator(lab.address)
+    with closing(session):
+        yield session
+
+
+def occupy(place: Place) -> None:
+    with place.occupied():
+        pass
+
+
+def echo(place: Place) -> None:
+    port = place.port()
+    assert port is not None
+    with closing(LinePort(port, 115200)) as line:
+        session = Session(line, BoardLog("uno"))
+        session.hello()
+        assert session.ask("ECHO", "HELLO") == ("HELLO",)
+
+
+def test_a_place_is_held_and_released(lab: Lab, alice: Coordinator, device: DeviceStandIn) -> None:
+    place = place_of(lab.address, "left")
+    with place.occupied():
+        holder = alice.places["left"].acquired
+        assert holder not in ("", alice.user)
+        assert place.exporter is not None
+        assert (place.exporter.place, place.exporter.host) == ("left", "127.0.0.1")
+        assert place.exporter.device == device.port
+        assert (place.simulated, place.cause()) == (True, "")
+        assert "labgrid place left on 127.0.0.1" in place.note
+        echo(place)
+        assert f"acquired: {holder}" in lab.client("-p", "left", "show").stdout
+    assert alice.acquire("left") == ""
+    alice.release("left")
+
+
+def test_who_holds_it_is_named(
+    lab: Lab, alice: Coordinator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alice.acquire("right")
+    try:
+        with pytest.raises(PortError, match=r"place right is in use: held by desk/alice"):
+            occupy(place_of(lab.address, "right", wait_s=1))
+        assert "uno is waiting for place right: held by desk/alice" in capsys.readouterr().err
+        assert alice.places["right"].acquired == "desk/alice"
+        # It is had as soon as she gives it back.
+        threading.Timer(1.0, alice.release, ["right"]).start()
+        with place_of(lab.address, "right", wait_s=20).occupied():
+            assert alice.places["right"].acquired != "desk/alice"
+    finally:
+        alice.release("right")
+
+
+def test_one_acquired_by_hand_is_used_and_stays(lab: Lab) -> None:
+    mine = Coordinator(lab.address)
+    with closing(mine):
+        mine.acquire("left")
+        with place_of(lab.address, "left").occupied():
+            pass
+        assert mine.places["left"].acquired == mine.user
+        mine.release("left")
+
+
+def test_any_place_with_tags_by_reservation(lab: Lab, alice: Coordinator) -> None:
+    alice.acquire("left")
+    try:
+        place = place_of(lab.address, "board=uno")
+        with place.occupied():
+            assert place.exporter is not None
+            assert place.exporter.place == "right"
+            assert place.simulated is False
+            assert alice.places["right"].reservation
+            with pytest.raises(PortError, match=r"simulated=no are in use: left by desk/alice"):
+                occupy(place_of(lab.address, "board=uno,simulated=no", wait_s=0.1))
+    finally:
+        alice.release("left")
+    assert alice.acquire("right") == ""
+    alice.release("right")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "error", "words"),
+    [
+        ("lefd", PortError, "no place 'lefd'; did you mean 'left'"),
+        ("board=due", PortError, "no place has the tags board=due"),
+        ("away", NoBoardError, r"is its exporter \(gamma\) running"),
+    ],
+)
+def test_what_is_not_there(lab: Lab, wanted: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        occupy(place_of(lab.address, wanted))
+
+
+def test_no_coordinator() -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    with pytest.raises(PortError, match=f"no labgrid coordinator answers at {nobody}"):
+        occupy(place_of(nobody, "left"))
+
+
+def test_what_the_kit_built_is_never_called_real(lab: Lab) -> None:
+    with pytest.raises(FlashError, match="for simulated boards only"):
+        occupy(place_of(lab.address, "right", "kit"))
+    for world, simulated in (("kit", True), ("official", None)):
+        place = place_of(lab.address, "untold", world)
+        with place.occupied():
+            assert place.simulated is simulated
+            assert ("simulated = yes" in place.note) == (simulated is None)
+
+
+def test_what_is_said_of_a_board_that_cannot_be_seen() -> None:
+    assert told("", world="official") is None
+    assert told("no", "", world="official") is False
+    assert told("no", "yes", world="official") is True
+    assert told("", "yes", world="official") is True
+    assert told("", world="kit") is True
+    assert told("no", world="kit") is False
+
+
+def test_a_killed_run_releases_its_place(lab: Lab, alice: Coordinator) -> None:
+    command = [sys.executable, "-c", HOLD, str(ROOT / "tests"), lab.address]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"held\n"
+        assert alice.places["left"].acquired
+        run.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while alice.places["left"].acquired:
+        assert time.monotonic() < deadline, "still acquired"
+        alice.wait(0.5)
+
+
+def test_a_place_that_is_taken_away(lab: Lab, alice: Coordinator) -> None:
+    place = place_of(lab.address, "left")
+    with place.occupied():
+        lab.client("-p", "left", "release", "--kick")
+        assert "place left was taken away" in place.cause()
+        assert place.port() is None
+        with pytest.raises(PortError, match="taken away"):
+            place.check()
+
+
+def test_an_exporter_that_is_killed(lab: Lab, device: DeviceStandIn) -> None:
+    lab.export("gamma", {"away": device.port})
+    place = place_of(lab.address, "away")
+    with place.occupied():
+        # ser2net is an orphan then, and still answers.
+        lab.kill("gamma", with_ser2net=False)
+        assert place.cause() == "labgrid: exporter gamma has left the coordinator"
+        with pytest.raises(PortError, match="exporter gamma has left"):
+            place.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -14,11 +15,12 @@ from typing import Any
 import pytest
 from attached_boards import attached, ch340, listed, pico, st_link, uno
 from device_stand_in import MODEL_ID, DeviceStandIn
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miniml.boards import load_boards
 from miniml.cli import main
+from miniml.errors import SettingsError
 from miniml.hil.finding import attached as attached_module
 from miniml.hil.finding import probe, usb_devices
 from miniml.hil.finding.attached import AttachedPort
@@ -46,6 +48,7 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Plug:
         monkeypatch.setattr(attached_module, "attached_ports", lambda: attached(*ports))
 
     monkeypatch.setattr(probe, "PATIENCE", 0.05)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     plug(uno(), ch340(), st_link(), pico())
     return plug
 
@@ -340,6 +343,7 @@ def test_export_and_import_agree(scan: Scan, bench: Path, plug: Plug) -> None:
 SERIALS = st.text("0123456789ABCDEF", min_size=4, max_size=24)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from([name for name in BOARDS if BOARDS[name].usb_ids]),
@@ -364,3 +368,42 @@ def test_every_map_survives_twister(places: dict[str, tuple[str, bool]]) -> None
         key = "usb_location" if by_socket else "usb_serial"
         assert proposal.keys == {key: getattr(boards[proposal.board], key)}
     assert {proposal.board for proposal in proposals} == set(places)
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        "- ",
+        "\n",
+        "  ",
+        "id: ",
+        "platform: uno",
+        "connected: true",
+        "[",
+        "]",
+        "{",
+        "}",
+        "*a",
+        "&a ",
+        "!!int ",
+        "'",
+        '"',
+        "? ",
+        ": ",
+        "|\n",
+        "product: x",
+        "runner: y",
+        "null",
+        "\t",
+        "%",
+        "---",
+        "1",
+    ]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.one_of(FRAGMENTS, st.text(max_size=4)), max_size=30).map("".join))
+def test_any_text_is_a_hardware_map_or_our_error(text: str) -> None:
+    # Any other exception fails.
+    with contextlib.suppress(SettingsError):
+        assert all(p.board in BOARDS for p in import_map(text, BOARDS, [])[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import configparser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miniml.errors import SettingsError
@@ -77,6 +77,7 @@ LINES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(
     lines=st.lists(LINES, max_size=14),
     end=st.sampled_from(["\n", "\r\n"]),
@@ -110,6 +111,7 @@ def test_only_what_was_asked_for_changes(
     assert again == edited
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["uno", "pico", "stm32f4"]), KEYS, VALUES), min_size=1, max_size=6

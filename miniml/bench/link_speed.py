@@ -117,7 +117,7 @@ def _measure(options: RunOptions, source: Source, board: Board, passes: int) -> 
         place = find_place(board, source.boards, build, options, log)
         with place.occupied():
             if options.flash:
-                flash(FlashJob(options.project, board, place, build, log, cancel))
+                flash(FlashJob(options.project, board, place, build, log, cancel, options.wait_s))
             with closing(open_board(place, board, log, cancel)) as line:
                 session = Session(line, log, patience=options.patience)
                 identity = who_is_there(session, board.reset_settle_ms / 1000)

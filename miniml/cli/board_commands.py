@@ -14,7 +14,13 @@ from miniml.cli.project_command import (
     project_of,
 )
 from miniml.errors import UsageError
-from miniml.hil.run_options import DEFAULT_FLOATS, DEFAULT_RANDOM, SIMULATED, RunOptions
+from miniml.hil.run_options import (
+    DEFAULT_FLOATS,
+    DEFAULT_RANDOM,
+    DEFAULT_WAIT_S,
+    SIMULATED,
+    RunOptions,
+)
 
 
 def register(subparsers: Subparsers) -> None:
@@ -95,6 +101,14 @@ def _add_board_options(parser: argparse.ArgumentParser) -> None:
         default="free",
         help="of simulated boards (default: %(default)s)",
     )
+    parser.add_argument(
+        "--lock-timeout",
+        type=_wait,
+        default=DEFAULT_WAIT_S,
+        metavar="TIME",
+        help="how long a board that another process has is waited for; 0: not at all "
+        "(default: %(default)g s)",
+    )
     parser.add_argument("--verbose", action="store_true", help="show commands and traffic")
 
 
@@ -103,6 +117,10 @@ def _count(text: str) -> int:
     if value < 0:
         raise ValueError
     return value
+
+
+def _wait(text: str) -> float:
+    return 0.0 if text.strip() == "0" else seconds(text)
 
 
 def _options(arguments: argparse.Namespace) -> RunOptions:
@@ -114,6 +132,7 @@ def _options(arguments: argparse.Namespace) -> RunOptions:
         bundle=arguments.bundle,
         boards=names,
         port=arguments.port,
+        wait_s=arguments.lock_timeout,
         simulated=arguments.simulated,
         samples=getattr(arguments, "samples", None),
         random=getattr(arguments, "random", None),

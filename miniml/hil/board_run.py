@@ -99,7 +99,7 @@ class BoardRun:
                 result.notes.append(place.note)
             if self.options.flash:
                 self._look_before_flashing(place, log)
-                flash(FlashJob(self.source.folder, self.board, place, build, log, self.cancel))
+                flash(self._flash_job(place, build, log))
             with closing(open_board(place, self.board, log, self.cancel)) as line:
                 session = Session(line, log, patience=self.options.patience)
                 try:
@@ -108,6 +108,10 @@ class BoardRun:
                     raise explained(error, place) from error
                 finally:
                     result.retries = session.retries
+
+    def _flash_job(self, place: Place, build: FirmwareBuild, log: BoardLog) -> FlashJob:
+        project, wait_s = self.source.folder, self.options.wait_s
+        return FlashJob(project, self.board, place, build, log, self.cancel, wait_s)
 
     def _look_before_flashing(self, place: Place, log: BoardLog) -> None:
         """Refuses to overwrite another board's firmware on a port."""

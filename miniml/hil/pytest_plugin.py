@@ -31,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--hil-samples", type=int, metavar="N", help="only N rows of the test split")
     group.addoption(
+        "--hil-lock-timeout",
+        type=float,
+        metavar="SECONDS",
+        help="how long a board that another process has is waited for (default: 120)",
+    )
+    group.addoption(
         "--hil-optional", action="store_true", help="no board is a skip instead of a failure"
     )
 
@@ -41,15 +47,17 @@ def hil_report(pytestconfig: pytest.Config) -> dict[str, Any]:
     from miniml.errors import MiniMLError
     from miniml.hil.harness import run_and_report
     from miniml.hil.project import find_project
-    from miniml.hil.run_options import RunOptions
+    from miniml.hil.run_options import DEFAULT_WAIT_S, RunOptions
 
     names = pytestconfig.getoption("--hil-board")
+    wait_s = pytestconfig.getoption("--hil-lock-timeout")
     try:
         options = RunOptions(
             project=find_project(Path(pytestconfig.rootpath)),
             boards=tuple(name for part in names for name in part.split(",") if name),
             port=pytestconfig.getoption("--hil-port"),
             simulated=pytestconfig.getoption("--hil-simulated"),
+            wait_s=DEFAULT_WAIT_S if wait_s is None else wait_s,
             samples=pytestconfig.getoption("--hil-samples"),
         )
         report, _ = run_and_report(options, optional=pytestconfig.getoption("--hil-optional"))

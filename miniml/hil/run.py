@@ -85,7 +85,8 @@ def flash_boards(options: RunOptions, say: Say) -> None:
             log = BoardLog(board.name, verbose=options.verbose)
             place = find_place(board, source.boards, build, options, log)
             with place.occupied():
-                flash(FlashJob(source.folder, board, place, build, log, threading.Event()))
+                cancel = threading.Event()
+                flash(FlashJob(source.folder, board, place, build, log, cancel, options.wait_s))
             say(
                 f"{board.name} ({WHERE[place.simulated]}): flashed {build.flash:,} bytes, "
                 f"ELF {build.elf_sha256[:16]}"

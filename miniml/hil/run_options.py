@@ -9,6 +9,7 @@ from typing import Literal
 Simulated = Literal["auto", "never", "always"]
 SIMULATED: tuple[Simulated, ...] = ("auto", "never", "always")
 DEFAULT_RANDOM = 1000
+DEFAULT_WAIT_S = 120.0
 DEFAULT_FLOATS = 40
 
 
@@ -49,7 +50,7 @@ class RunOptions:
     adopt: bool = False
     pace: str = "free"
     patience: float = 1.0
-    wait_s: float = 120.0
+    wait_s: float = DEFAULT_WAIT_S
     verbose: bool = False
 
     @property

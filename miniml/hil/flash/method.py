@@ -12,6 +12,7 @@ from miniml.boards import Board
 from miniml.hil.board_log import BoardLog
 from miniml.hil.finding.attached import AttachedPort, attached_ports
 from miniml.hil.firmware_build import FirmwareBuild
+from miniml.hil.place.board_lock import WAIT_S
 from miniml.hil.place.place import Place, await_port
 from miniml.hil.project import build_dir
 from miniml.hil.tool_process import run_tool
@@ -23,7 +24,11 @@ PORT_TIMEOUT_S = 15.0
 
 @dataclass(frozen=True)
 class FlashJob:
-    """A firmware for a board that is held (`Place.occupied`)."""
+    """A firmware for a board that is held (`Place.occupied`).
+
+    Attributes:
+        lock_timeout_s: how long another process that flashes an RP2040 is waited for.
+    """
 
     project: Path
     board: Board
@@ -31,6 +36,7 @@ class FlashJob:
     build: FirmwareBuild
     log: BoardLog
     cancel: threading.Event
+    lock_timeout_s: float = WAIT_S
 
     @property
     def direct(self) -> bool:

@@ -7,11 +7,11 @@ import time
 from miniml.errors import FlashError
 from miniml.hil.finding.attached import AttachedPort
 from miniml.hil.finding.usb_devices import RP2040_BOOT, UsbDevice, usb_devices
+from miniml.hil.flash.bootsel import rp2040_lock
 from miniml.hil.flash.enter import enter_loader
 from miniml.hil.flash.method import FlashJob
 from miniml.hil.flash.tools import find_tool
 from miniml.hil.flash.which_device import pick_device
-from miniml.hil.place.board_lock import board_lock
 
 LOADER_TIMEOUT_S = 15.0
 
@@ -24,7 +24,7 @@ class Picotool:
 
     def flash(self, job: FlashJob) -> None:
         """Into BOOTSEL, write, verify, start."""
-        with board_lock("rp2040 bootsel", "the RP2040 boot loader"):
+        with rp2040_lock(job):
             port = job.adapter()
             before = [device.location for device in usb_devices() if device.usb_id == RP2040_BOOT]
             if before:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from miniml.errors import FlashError
+from miniml.hil.flash.bootsel import rp2040_lock
 from miniml.hil.flash.enter import enter_loader
 from miniml.hil.flash.method import FlashJob
-from miniml.hil.place.board_lock import board_lock
 
 DRIVE_NAME = "RPI-RP2"
 # Present on every RP2040 drive (datasheet RP2040, 2.8.4, "USB Mass Storage Interface").
@@ -30,11 +30,7 @@ class Uf2Copy:
         """Leaves when the drive has vanished and the port is back."""
         image = job.build.image(".uf2")
         # In BOOTSEL all RP2040 look alike: one at a time on this machine.
-        lock = (
-            contextlib.nullcontext()
-            if job.place.ours is not None
-            else board_lock("rp2040 bootsel", "the RP2040 boot drive")
-        )
+        lock = contextlib.nullcontext() if job.place.ours is not None else rp2040_lock(job)
         with lock:
             drive = self._enter_bootsel(job)
             job.log.add("host", f"copy {image} to {drive}")

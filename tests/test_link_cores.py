@@ -148,6 +148,22 @@ const int8_t *benchmark_loop(const int8_t *in, uint8_t n_layers) {
   return in;
 }
 
+/* SysTick, as the core's clock uses it, wraps `rest` cycles from now; the wait sets the moment. */
+#define SYST ((volatile uint32_t *)0xE000E010)
+uint32_t count_near_wrap(uint32_t passes, uint32_t rest, uint32_t wait);
+uint32_t count_near_wrap(uint32_t passes, uint32_t rest, uint32_t wait) {
+  SYST[1] = rest;
+  SYST[2] = 0;
+  SYST[0] = 5;
+  (void)SYST[2];
+  SYST[1] = 125000 - 1;
+  while (wait--) {
+    __asm__ volatile("");
+  }
+  const uint32_t cycles = miniml_device_cycles(benchmark_loop, (const int8_t *)passes, 1, true);
+  return (SYST[0] & 7) == 5 && SYST[1] == 125000 - 1 ? cycles : 0;
+}
+
 uint32_t count(uint32_t passes, uint32_t masked);
 uint32_t count(uint32_t passes, uint32_t masked) {
   return miniml_device_cycles(benchmark_loop, (const int8_t *)passes, 1, masked);
@@ -184,6 +200,9 @@ def test_arm_counters_count_to_the_cycle(tmp_path: Path, core: str) -> None:
             for masked in (1, 0):
                 assert call("count", passes, masked) == true_cycles(passes)
         assert call("miniml_device_clock") == 123_456_789
+        for rest in range(1, 70):
+            for wait in (0, 1, 2, 5):
+                assert call("count_near_wrap", 10, rest, wait) == true_cycles(10)
         # 2^24 cycles are more than SysTick holds; DWT goes on.
         long = 6_000_000
         expected = NOT_COUNTED if core == "cortex-m0plus" else true_cycles(long)

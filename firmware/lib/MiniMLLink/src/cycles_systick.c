@@ -2,7 +2,8 @@
  * Manual, B3.3), borrowed from the core's clock. It counts 24 bits down, 134 ms at 125 MHz.
  *
  * The tick of the core, or of its RTOS, does not come meanwhile; millis() of a core that counts
- * ticks falls behind by as much. The period that was under way goes on where it stopped. */
+ * ticks falls behind by as much. The period that was under way goes on where it stopped, or, if its
+ * rest was shorter than LEAST_REST cycles, there. */
 #include "miniml_device.h"
 
 #if defined(__ARM_ARCH_6M__)
@@ -16,6 +17,8 @@
 #define SYST_RVR (*(volatile uint32_t *)0xE000E014)
 #define SYST_CVR (*(volatile uint32_t *)0xE000E018)
 #define TOP UINT32_C(0xFFFFFF)
+/* A shorter rest of a period would be over, and over again, before its length is set back. */
+#define LEAST_REST UINT32_C(64)
 
 /* noinline, and the same for every run: what it takes itself is in the empty run as well. */
 MINIML_NOINLINE static uint32_t count(miniml_run_function run, const int8_t *in, uint8_t n_layers) {
@@ -48,7 +51,7 @@ uint32_t miniml_device_cycles(miniml_run_function run, const int8_t *in, uint8_t
   __asm__ volatile("cpsid i" ::: "memory");
   SYST_CSR = 0;
   /* CVR can't be written but to clear it: the rest of the period is its first reload value. */
-  SYST_RVR = cvr ? cvr : rvr;
+  SYST_RVR = cvr == 0 ? rvr : cvr < LEAST_REST ? LEAST_REST : cvr;
   SYST_CVR = 0;
   SYST_CSR = csr;
   while ((csr & SYST_CSR_ENABLE) && SYST_CVR == 0) {

@@ -249,6 +249,16 @@ def test_boards_that_are_missing_or_not_alone(machine: Recorded) -> None:
     assert "STM32 in its DFU loader" in line
 
 
+def test_a_board_of_another_machine_is_not_looked_for(machine: Recorded) -> None:
+    boards = BOARDS | {"uno": dataclasses.replace(BOARDS["uno"], resource="labgrid:bench-3")}
+    ports = attached(uno())
+    chosen = examine_module.concerned(boards, ports)
+    assert [board.name for board in chosen] == ["uno"]
+    lines = [str(c) for c in examine_module.examine(chosen, boards, ports, machine, None)]
+    assert "run the doctor there" in one(lines, "labgrid:bench-3")
+    assert problems(lines) == []
+
+
 def test_elsewhere_it_says_what_it_did_not_check(machine: Recorded) -> None:
     machine.system = "darwin"
     port = uno("/dev/cu.usbmodem14101", "20-1.1")

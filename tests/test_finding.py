@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
 
 import pytest
 from attached_boards import attached, ch340, listed, pico, st_link, uno
@@ -17,20 +16,42 @@ from serial.tools.list_ports_common import ListPortInfo
 
 from miniml.boards import Board, load_boards
 from miniml.errors import PortError, SilentBoardError, WrongBoardError
-from miniml.hil.board_log import BoardLog
-from miniml.hil.board_run import BoardRun
+from miniml.hil import run
 from miniml.hil.finding import attached as attached_module
 from miniml.hil.finding.candidates import candidates, check_port, doubt, find_port, follow
-from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.place import find, port_place
 from miniml.hil.place.board_lock import port_key
 from miniml.hil.place.port_place import PortPlace
-from miniml.hil.proof.exercise import Progress
 from miniml.hil.run_options import RunOptions
-from miniml.hil.source import Source
 
 BOARDS = load_boards(Path(__file__).parents[1])
 ALL = attached(uno(), ch340(), st_link(), pico())
+
+
+Flashing = tuple[Callable[[ListPortInfo], None], list[str | None], Callable[..., None]]
+
+
+@pytest.fixture
+def flashing(monkeypatch: pytest.MonkeyPatch) -> Flashing:
+    """What is attached, the ports that were flashed, and `miniml flash` for a Nano."""
+    flashed: list[str | None] = []
+    build = SimpleNamespace(world="official", flash=1, elf_sha256="0" * 64)
+
+    def attach(port: ListPortInfo) -> None:
+        for module in (find, port_place):
+            monkeypatch.setattr(module, "attached_ports", lambda: attached(port))
+
+    def flash_nano(*, adopt: bool = False, **keys: str) -> None:
+        boards = BOARDS | {"nanoatmega328": mapped("nanoatmega328", **keys)}
+        source = SimpleNamespace(boards=boards, folder=Path(), build=lambda name: build)
+        monkeypatch.setattr(run, "open_source", lambda options: nullcontext(source))
+        monkeypatch.setattr(run, "flash", lambda job: flashed.append(job.place.port()))
+        options = RunOptions(
+            Path(), boards=("nanoatmega328",), simulated="never", patience=0.05, adopt=adopt
+        )
+        run.flash_boards(options, lambda line: None)
+
+    return attach, flashed, flash_nano
 
 
 def mapped(name: str, **keys: str) -> Board:
@@ -151,21 +172,33 @@ def test_shared_ids_alone_are_no_proof(name: str, keys: dict[str, str], told: bo
     assert told or ("miniml boards scan --write" in words and device in words)
 
 
-def test_a_silent_port_of_shared_ids_is_not_flashed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_port_of_shared_ids_is_not_flashed(flashing: Flashing) -> None:
     with closing(DeviceStandIn(fault=lambda number, line: b"")) as mute:
-        ports = attached(ch340(mute.port))
-        monkeypatch.setattr(find, "attached_ports", lambda: ports)
-        options = RunOptions(Path(), simulated="never", patience=0.05)
-        board, log = BOARDS["nanoatmega328"], BoardLog("nano")
-        run = BoardRun(board, options, cast(Source, None), threading.Event(), cast(Progress, None))
-        world = SimpleNamespace(world="official")
-        place = find.find_place(board, BOARDS, cast(FirmwareBuild, world), options, log)
+        attach, flashed, flash_nano = flashing
+        attach(ch340(mute.port))
         with pytest.raises(SilentBoardError, match="miniml boards scan --write"):
-            run._look_before_flashing(place, log)
-        sure = dataclasses.replace(board, usb_location="1-1.2")
-        place = find.find_place(sure, BOARDS, cast(FirmwareBuild, world), options, log)
-        run._look_before_flashing(place, log)
-        assert "before flashing: no answer to HELLO" in "".join(log.tail())
+            flash_nano()
+        assert flashed == []
+        flash_nano(usb_location="1-1.2")
+        flash_nano(adopt=True)
+        assert flashed == [mute.port, mute.port]
+
+
+def test_another_boards_firmware_is_not_overwritten(flashing: Flashing) -> None:
+    with closing(DeviceStandIn(name="UNO")) as clone:
+        attach, flashed, flash_nano = flashing
+        attach(ch340(clone.port))
+        with pytest.raises(WrongBoardError, match="uno is on port"):
+            flash_nano(usb_location="1-1.2")
+        clone.name = "NANOATMEGA328"
+        flash_nano()
+        assert flashed == [clone.port]
+
+
+def test_a_board_of_another_machine_is_on_no_port_here() -> None:
+    far = mapped("uno", resource="labgrid:bench-3")
+    assert find_port(far, ALL) is None
+    assert candidates(far, ALL) == []
 
 
 def test_a_board_that_vanishes_while_the_ports_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from miniml.hil.board_log import BoardLog
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.flash import FlashJob, flash
 from miniml.hil.link.session import Session
+from miniml.hil.look_before import look_before_flashing
 from miniml.hil.open_board import open_board
 from miniml.hil.place.find import find_place
 from miniml.hil.place.place import Place
@@ -42,8 +43,6 @@ from miniml.model import QuantizedModel
 
 # RAMEND of the ATmega328P (data sheet DS40002061, section 8.3).
 AVR_RAM_END = 0x8FF
-# A port that is about to be flashed is asked who it is, but not for long: it may be empty.
-LOOK_PATIENCE = 0.25
 # A generous bound for one run: cycles a MAC of the slowest kernel, and for a simulator's pace.
 CYCLES_PER_MAC_BOUND = 500
 SIMULATOR_SLOWDOWN = 10
@@ -98,7 +97,7 @@ class BoardRun:
             if place.note:
                 result.notes.append(place.note)
             if self.options.flash:
-                self._look_before_flashing(place, log)
+                look_before_flashing(place, self.board, self.options, log, self.cancel)
                 flash(self._flash_job(place, build, log))
             with closing(open_board(place, self.board, log, self.cancel)) as line:
                 session = Session(line, log, patience=self.options.patience)
@@ -112,21 +111,6 @@ class BoardRun:
     def _flash_job(self, place: Place, build: FirmwareBuild, log: BoardLog) -> FlashJob:
         project, wait_s = self.source.folder, self.options.wait_s
         return FlashJob(project, self.board, place, build, log, self.cancel, wait_s)
-
-    def _look_before_flashing(self, place: Place, log: BoardLog) -> None:
-        """Refuses to overwrite another board's firmware on a port."""
-        if self.options.adopt or place.ours is not None:
-            return
-        with closing(open_board(place, self.board, log, self.cancel)) as line:
-            session = Session(line, log, patience=LOOK_PATIENCE * self.options.patience)
-            try:
-                identity = who_is_there(session, self.board.reset_settle_ms / 1000)
-            except BoardError as error:
-                if place.doubt:
-                    raise type(error)(f"{error} ({place.doubt})") from error
-                log.add("host", f"before flashing: {error}")
-                return
-        check_board(identity, self.board, line.url)
 
     def _converse(
         self,

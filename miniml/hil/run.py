@@ -11,6 +11,7 @@ from miniml.errors import UsageError
 from miniml.hil.board_log import BoardLog
 from miniml.hil.board_run import BoardRun
 from miniml.hil.flash import FlashJob, flash
+from miniml.hil.look_before import look_before_flashing
 from miniml.hil.place.find import find_place
 from miniml.hil.progress import ProgressLines
 from miniml.hil.proof.verdict import BoardResult
@@ -86,6 +87,7 @@ def flash_boards(options: RunOptions, say: Say) -> None:
             place = find_place(board, source.boards, build, options, log)
             with place.occupied():
                 cancel = threading.Event()
+                look_before_flashing(place, board, options, log, cancel)
                 flash(FlashJob(source.folder, board, place, build, log, cancel, options.wait_s))
             say(
                 f"{board.name} ({WHERE[place.simulated]}): flashed {build.flash:,} bytes, "

@@ -23,6 +23,9 @@ def check_presence(
     devices: list[UsbDevice],
 ) -> tuple[Check, str | None]:
     """Whether exactly one port is the board; and that port."""
+    if board.resource:
+        text = f"it hangs on another machine ({board.resource})"
+        return unchecked(board.name, text, "run the doctor there"), None
     try:
         port = find_port(board, ports, boards.values())
     except PortError as error:

@@ -28,10 +28,14 @@ SHARED_IDS = frozenset(
 
 
 def fits(board: Board, port: AttachedPort) -> bool:
-    """Whether a port has every USB property that the board's section names; it must name one."""
+    """Whether a port has every USB property that the board's section names; it must name one.
+
+    None is that of a board on another machine (`resource`).
+    """
     named = (board.usb_ids, board.usb_serial, board.usb_location)
     return (
         any(named)
+        and not board.resource
         and (not board.usb_ids or port.usb_id in board.usb_ids)
         # Windows shows serial numbers in upper case.
         and (not board.usb_serial or port.serial.casefold() == board.usb_serial.casefold())
@@ -41,7 +45,7 @@ def fits(board: Board, port: AttachedPort) -> bool:
 
 def is_mapped(board: Board) -> bool:
     """Whether the bench map tells this board from others of its kind."""
-    return bool(board.port or board.usb_serial or board.usb_location)
+    return bool(board.port or board.usb_serial or board.usb_location or board.resource)
 
 
 def ids_tell(board: Board, port: AttachedPort, boards: Iterable[Board]) -> bool:
@@ -80,7 +84,7 @@ def find_port(
     Raises:
         PortError: several fit; lists them.
     """
-    if board.port:
+    if board.port and not board.resource:
         exists = "://" in board.port or os.name == "nt" or Path(board.port).exists()
         return board.port if exists else None
     found = candidates(board, ports, boards)

@@ -24,6 +24,7 @@
     |  |- LockError              model.lock.json missing, damaged or stale
     |  `- BudgetError            too large, too slow or not accurate enough
     |     `- AccuracyLossError       quantization costs more than is allowed
+    |- KernelTextError       a kernel that the cost model can't read
     |- ReportError           a report that can't be written
     |- NoBoardError          nothing to run on
     `- BoardError            the infrastructure: port, cable, loader, firmware
@@ -148,6 +149,10 @@ class BudgetError(ModelError):
 
 class AccuracyLossError(BudgetError):
     """Quantization costs more accuracy than is allowed."""
+
+
+class KernelTextError(MiniMLError):
+    """A kernel has an instruction that the cost model does not know: a bug of ours."""
 
 
 class ReportError(MiniMLError):

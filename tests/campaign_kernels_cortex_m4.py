@@ -29,7 +29,7 @@ from miniml.sim.arm.machine import Machine  # noqa: E402
 
 BATCH = 25
 ROWS = 8
-PLACEMENTS: tuple[Placement, ...] = ("flash", "flash", "flash", "code", "sram")
+PLACEMENTS: tuple[Placement, ...] = ("flash", "flash", "constants", "code", "sram")
 
 
 def case(seed: int) -> tuple[QuantizedModel, KernelProgram, np.random.Generator]:

@@ -213,3 +213,24 @@ def test_help_says_what_it_does(command: str, capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     assert "MODEL_DIR" in out
     assert "boards.ini" in out
+
+
+def test_cost_as_shipped(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ideal = {board["name"]: board for board in costs(capsys, folder)["boards"]}
+    found = {
+        board["name"]: board for board in costs(capsys, folder, "--memory", "shipped")["boards"]
+    }
+    assert set(found) == set(ideal)
+    for name, board in found.items():
+        assert board["memory"].startswith("as shipped: ")
+        # Flash without wait states, all in SRAM, or so short that it stays in the ART's cache.
+        # The median is of fewer rows than in ideal memory.
+        assert board["cycles"] == pytest.approx(ideal[name]["cycles"], rel=0.02)
+        assert (board["cycles_max"] is None) == (load_boards(ROOT)[name].core != "avr")
+    code, out, _ = run(capsys, "cost", folder, "--board", "stm32f4", "--memory", "shipped")
+    assert code == 0
+    assert ", as shipped: 5 wait states" in out
+    settings = folder / "model.toml"
+    settings.write_text(settings.read_text() + '\n[code]\nkernels = "portable"\n')
+    _, out, _ = run(capsys, "cost", folder, "--board", "pico", "--memory", "shipped")
+    assert "cycles not foretold: as shipped only generated kernels are" in out

@@ -112,3 +112,35 @@ def test_sram_never_waits(tmp_path: Path) -> None:
         ((_, data),) = stalls(tmp_path, core, text)
         # The address comes from flash; what it points to doesn't.
         assert data <= 2 * (TIMING[core].wait + 1)
+
+
+def sram_stalls(tmp_path: Path, text: str) -> tuple[int, int]:
+    """Cycles that code in the Cortex-M4's SRAM waits, fetched over its system bus, and data."""
+    content = Machine.bare("cortex-m4")
+    entry = content.load_elf(assemble(tmp_path, "cortex-m4", text))
+    code = content.read(entry & ~1, 4096)
+    content.close()
+    machine = Machine.bare("cortex-m4", flash=ART_168_MHZ)
+    machine.write(0x2000_0000, code)
+    machine.call(0x2000_0000, 0x2000_8000)
+    found = machine.flash_stalls()
+    machine.close()
+    return found
+
+
+def test_a_fetch_over_the_system_bus_takes_two_cycles(tmp_path: Path) -> None:
+    # The branch to it costs one more, then each word takes two cycles; BX is half of the last.
+    assert sram_stalls(tmp_path, ".rept 40\nmov.w r0, r1\n.endr\nbx lr") == (1 + 40, 0)
+    # Two narrow instructions are one word: they take as long as its fetch.
+    assert sram_stalls(tmp_path, ".rept 80\nmovs r0, r1\n.endr\nbx lr") == (1, 0)
+
+
+def test_data_goes_before_fetches_on_the_system_bus(tmp_path: Path) -> None:
+    loads = ".rept 40\nldr.n r1, [r0]\n.endr\nbx lr"
+    waits, data = sram_stalls(tmp_path, loads)
+    # A load takes the bus in each cycle: once the three words that were fetched ahead are used up,
+    # every second load waits until the next word is there.
+    assert (waits, data) == (1 + 20, 0)
+    # Data of the flash comes over another bus, and waits for the one line only.
+    text = "movw r2, #0\nmovt r2, #0x0800\n.rept 40\nldr.n r1, [r2]\n.endr\nbx lr"
+    assert sram_stalls(tmp_path, text) == (2, ART_168_MHZ.wait)

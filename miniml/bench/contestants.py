@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,7 @@ class Contestant:
 def _generated(options: KernelOptions) -> Maker:
     def make(model: QuantizedModel, core: str, folder: Path) -> Entry:
         limit = min(options.flash_bytes or ROOM[core], ROOM[core])
-        held = KernelOptions(limit, options.optimize, options.placement, options.methods)
-        program = plan(core, model, held)
+        program = plan(core, model, dataclasses.replace(options, flash_bytes=limit))
         return Entry(kernel_code(model, program), program)
 
     return make
@@ -86,6 +86,19 @@ CONTESTANTS: tuple[Contestant, ...] = (
     ),
     Contestant("miniml smallest", _OURS, _generated(KernelOptions(optimize="flash"))),
     Contestant("miniml in flash", _ARM_OURS, _generated(KernelOptions()), shipped=True),
+    Contestant(
+        "miniml, constants in SRAM",
+        ("cortex-m4",),
+        _generated(KernelOptions(placement="constants")),
+        shipped=True,
+    ),
+    Contestant(
+        "miniml, code in SRAM",
+        ("cortex-m4",),
+        # Half of the SRAM, as on a board: the other half is the firmware's.
+        _generated(KernelOptions(placement="code", sram_bytes=64 * 1024)),
+        shipped=True,
+    ),
     Contestant(
         "miniml in SRAM", _ARM_OURS, _generated(KernelOptions(placement="sram")), shipped=True
     ),

@@ -18,7 +18,7 @@ from miniml.cli.model_arguments import (
 from miniml.cost import Cost, foretell
 from miniml.cost.calibration import load_calibrations
 from miniml.cost.energy import POWER, nanojoules
-from miniml.cost.foretelling import ANY_TOOLCHAIN
+from miniml.cost.foretelling import ANY_TOOLCHAIN, Memory
 from miniml.kernels.choice import kernels_for
 from miniml.model import Int8Array, QuantizedModel
 from miniml.settings import CodeSettings
@@ -39,6 +39,13 @@ def register(subparsers: Subparsers) -> None:
         "--toolchain",
         help='such as "avr-gcc-5.4.0 -Os -flto" (default: all that were calibrated)',
     )
+    costing.add_argument(
+        "--memory",
+        choices=("ideal", "shipped"),
+        default="ideal",
+        help="cycles without wait states, or with those and the caches of the board's chip "
+        "(default: ideal)",
+    )
     costing.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     costing.set_defaults(run=run_cost)
 
@@ -53,8 +60,9 @@ def run_cost(arguments: argparse.Namespace) -> int:
     for board in boards:
         kernels = kernels_for(model, board, code)
         for toolchain in [ANY_TOOLCHAIN] if kernels else _toolchains(arguments.toolchain, board):
-            cost = foretell(model, board, toolchain, inputs, kernels)
-            entries.append((board, toolchain, cost, levels(model, board, code, inputs)))
+            cost = foretell(model, board, toolchain, inputs, kernels, arguments.memory)
+            others = levels(model, board, code, inputs, arguments.memory)
+            entries.append((board, toolchain, cost, others))
     if arguments.json:
         content = {
             "model": {"name": model.name, "model_id": model.model_id, "macs": model.macs},
@@ -70,14 +78,18 @@ def run_cost(arguments: argparse.Namespace) -> int:
 
 
 def levels(
-    model: QuantizedModel, board: Board, code: CodeSettings, inputs: Int8Array
+    model: QuantizedModel,
+    board: Board,
+    code: CodeSettings,
+    inputs: Int8Array,
+    memory: Memory = "ideal",
 ) -> dict[str, Cost]:
     """What each value of [code] optimize would take; empty without generated kernels."""
     found = {}
     for level in ("cycles", "balanced", "flash"):
         wanted = dataclasses.replace(code, optimize=level, flash_bytes=None)
         if kernels := kernels_for(model, board, wanted):
-            found[level] = foretell(model, board, None, inputs, kernels)
+            found[level] = foretell(model, board, None, inputs, kernels, memory)
     return found
 
 
@@ -123,6 +135,13 @@ def _level_lines(others: dict[str, Cost]) -> Iterator[str]:
         )
 
 
+def _why_not(board: Board, toolchain: str | None) -> str:
+    known = [name for core, name in load_calibrations().records if core == board.core]
+    if toolchain in known:
+        return "as shipped only generated kernels are"
+    return f"{toolchain or 'no toolchain'} is not calibrated"
+
+
 def _lines(board: Board, toolchain: str | None, cost: Cost) -> list[str]:
     lines = [f"{board.name}: {board.title}, mode {board.mode}"]
     for number, layer in enumerate(cost.layers, start=1):
@@ -145,12 +164,15 @@ def _lines(board: Board, toolchain: str | None, cost: Cost) -> list[str]:
             f"  cycles not foretold: mode {board.mode} is measured only (docs/MODES.md)",
         ]
     if cost.cycles is None:
-        return [*lines, f"  cycles not foretold: {toolchain or 'no toolchain'} is not calibrated"]
+        return [*lines, f"  cycles not foretold: {_why_not(board, toolchain)}"]
     time = 1e3 * cost.cycles / board.clock_hz
-    least = "at most" if cost.cycles_min is None else f"{cost.cycles_min:,} to"
+    bounds = ""
+    if cost.cycles_max is not None:
+        least = "at most" if cost.cycles_min is None else f"{cost.cycles_min:,} to"
+        bounds = f" ({least} {cost.cycles_max:,} for any input)"
     lines.append(
-        f"  {cost.cycles:,} cycles, {time:,.3f} ms at {board.clock_hz / 1e6:g} MHz "
-        f"({least} {cost.cycles_max:,} for any input), {cost.memory}, {toolchain}"
+        f"  {cost.cycles:,} cycles, {time:,.3f} ms at {board.clock_hz / 1e6:g} MHz{bounds}, "
+        f"{cost.memory}, {toolchain}"
     )
     microjoules = nanojoules(board.core, cost.cycles) / 1000
     lines.append(f"  {microjoules:,.2f} uJ an inference ({POWER[board.core].source})")

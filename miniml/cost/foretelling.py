@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -20,9 +21,13 @@ from miniml.cost.memory import (
 from miniml.cost.paths import Int64Array, count_paths, path_bounds
 from miniml.float_net import is_float_mode
 from miniml.kernels.program import KernelProgram
+from miniml.kernels.shipped import shipped_cycles, shipped_memory
 from miniml.model import DenseLayer, Int8Array, QuantizedModel
 
 ANY_TOOLCHAIN = "any (assembly)"
+Memory = Literal["ideal", "shipped"]
+# As shipped every instruction of an input is run: more of them tell nothing new.
+SHIPPED_INPUTS = 8
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,9 @@ class Cost:
         sram: bytes of the model's buffers, the sketch's sample included.
         stack: bytes of stack of one run; None: not foretold.
         cycles: of one run from int8 inputs, as TIME measures it, for the memory named by
-            `memory`: the median over the inputs if some were given, else the middle between
-            cycles_min and cycles_max. None: not foretold.
+            `memory`: the median over the inputs if some were given (of the first SHIPPED_INPUTS
+            as shipped), else the middle between cycles_min and cycles_max, or as shipped those of
+            an input of zeros. None: not foretold.
         cycles_min, cycles_max: the bounds for any input; they may not be reached. None: not known.
         cycles_by_row: of each input, int64 (n,); None if none were given or not foretold.
         layers: layer by layer; `cycles` has the copy of the inputs on top.
@@ -73,6 +79,7 @@ def foretell(
     toolchain: str | None,
     inputs: Int8Array | None = None,
     kernels: KernelProgram | None = None,
+    memory: Memory = "ideal",
 ) -> Cost:
     """The cost of a model on a board.
 
@@ -84,7 +91,34 @@ def foretell(
             calibration.json doesn't hold, cycles and stack are None.
         inputs: int8, (n, n_inputs), for figures of each row.
         kernels: the model's assembly for this board, whose cycles no compiler changes.
+        memory: "ideal" has no wait states; "shipped" has the chip's wait states and caches, which
+            are foretold of generated kernels, and of any code on the AVR, whose flash has none.
     """
+    ideal = _in_ideal_memory(model, board, toolchain, inputs, kernels)
+    if memory == "ideal" or ideal.cycles is None:
+        return ideal
+    if board.core == "avr":
+        return replace(ideal, memory=shipped_memory(board.core, board.clock_hz))
+    if kernels:
+        return _as_shipped(model, board, ideal, kernels, inputs)
+    return replace(
+        ideal,
+        cycles=None,
+        cycles_min=None,
+        cycles_max=None,
+        cycles_by_row=None,
+        layers=tuple(replace(layer, cycles=None) for layer in ideal.layers),
+        memory=None,
+    )
+
+
+def _in_ideal_memory(
+    model: QuantizedModel,
+    board: Board,
+    toolchain: str | None,
+    inputs: Int8Array | None,
+    kernels: KernelProgram | None,
+) -> Cost:
     if kernels:
         return _of_kernels(model, board, kernels, inputs)
     if board.mode != "int8":
@@ -155,6 +189,31 @@ def _of_kernels(
         memory="0 wait states",
         toolchain=ANY_TOOLCHAIN,
         exact=True,
+    )
+
+
+def _as_shipped(
+    model: QuantizedModel,
+    board: Board,
+    ideal: Cost,
+    kernels: KernelProgram,
+    inputs: Int8Array | None,
+) -> Cost:
+    """With the median cycles of some inputs; what an input could take at most is not known."""
+    if inputs is None or not len(inputs):
+        inputs = np.zeros((1, model.n_inputs), np.int8)
+    cycles, _ = shipped_cycles(model, kernels, inputs[:SHIPPED_INPUTS], board.clock_hz)
+    by_layer = np.median(cycles[:, 1:], axis=0)
+    return replace(
+        ideal,
+        cycles=round(float(np.median(cycles.sum(axis=1)))),
+        cycles_max=None,
+        cycles_by_row=None,
+        layers=tuple(
+            replace(layer, cycles=round(float(part)))
+            for layer, part in zip(ideal.layers, by_layer, strict=True)
+        ),
+        memory=shipped_memory(board.core, board.clock_hz),
     )
 
 

@@ -102,9 +102,12 @@ def _placed(model: QuantizedModel, board: Board, code: CodeSettings, limit: int)
     if code.placement == "sram":
         return plan(board.core, model, dataclasses.replace(options, placement="sram"))
     share = int(SRAM_SHARE * board.sram_bytes)
-    # Everything in SRAM, in smaller forms if need be; or code alone: weights then needn't wait for
-    # prefetched code.
-    placements: tuple[Placement, ...] = ("sram", "code") if board.core == "cortex-m4" else ("sram",)
+    # On the Cortex-M4 code comes fastest through the ART, and weights from SRAM don't wait for it;
+    # where they don't fit, code from SRAM at least leaves the flash to them
+    # (docs/KERNELS_CORTEX_M4.md has the figures). On the RP2040 SRAM serves both without a wait.
+    placements: tuple[Placement, ...] = ("sram",)
+    if board.core == "cortex-m4":
+        placements = ("constants", "code")
     for placement in placements:
         held = dataclasses.replace(options, placement=placement)
         with contextlib.suppress(BudgetError):

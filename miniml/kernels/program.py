@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from miniml.model import Int8Array, QuantizedModel
 
 Int64Array = NDArray[np.int64]
-Placement = Literal["flash", "code", "sram"]
+Placement = Literal["flash", "constants", "code", "sram"]
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class KernelOptions:
         flash_bytes: most bytes of flash for code and constants; None: no limit.
         optimize: "cycles": the fastest within flash_bytes; "flash": the smallest.
         placement: where code and weights lie while they run: both in flash or (ARM only) in
-            SRAM, or code in SRAM and constants in flash (Cortex-M4 only).
+            SRAM, or (Cortex-M4 only) constants or code alone in SRAM.
         methods: names of methods that may be used besides the exact portable one; None: all.
-        sram_bytes: most bytes of SRAM for buffers and what the placement puts there; None: no
-            limit. Cortex-M4 only.
+        sram_bytes: most bytes of SRAM for buffers and what the placement puts there. None: no
+            limit on ARM, 1,536 on the AVR. The Cortex-M0+ doesn't look at it.
     """
 
     flash_bytes: int | None = None

@@ -109,6 +109,7 @@ def _enter(writer: Writer) -> int:
 
 def _leave(writer: Writer) -> int:
     code, before = writer.code, writer.code.cycles
+    code.note("the run: return")
     code.label(".Ldone")
     code.ops("ldr r0, .Loutputs")
     code.move_sp("add", writer.frame.size)
@@ -172,14 +173,12 @@ def _finish(writer: Writer, call: int) -> KernelProgram:
         placement="flash" if writer.placement == "flash" else "SRAM",
     )  # fmt: skip
     in_sram = writer.placement == "sram"
-    text = f'.data.{name}_kernels,"aw",%progbits' if in_sram else f'.text.{name}_run,"ax",%progbits'
-    constants = (
-        f'.data.{name}_kernels,"aw",%progbits' if in_sram else f'.rodata.{name}_run,"a",%progbits'
-    )
+    # One section: which lines of the XIP cache it takes doesn't depend on the linker then.
+    section = f'.data.{name}_run,"aw",%progbits' if in_sram else f'.text.{name}_run,"ax",%progbits'
     lines = [
-        f"\t.section {text}", "\t.balign 4", *code.lines, *routines.lines,
+        f"\t.section {section}", "\t.balign 8", *code.lines, *routines.lines,
         f"\t.size {name}_run_layers, . - {name}_run_layers",
-        f"\t.section {constants}", "\t.balign 4", f".L{name}_stream:", *data.lines,
+        "\t.balign 4", f".L{name}_stream:", *data.lines,
         *tables.lines,
         f'\t.section .bss.{name}_buffers,"aw",%nobits', "\t.balign 4",
         f"\t.global {name}_input_buffer", f"\t.type {name}_input_buffer, %object",

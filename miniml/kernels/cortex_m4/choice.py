@@ -20,35 +20,52 @@ SINGLE: Packing = "single"
 
 @dataclass(frozen=True)
 class Cost:
-    """Bytes of flash, those of code among them, and cycles; of a layer or a program."""
+    """Bytes of flash, those of code and of constants, and cycles; of a layer or a program."""
 
-    flash: int
     code: int
+    constants: int
     cycles: int
+
+    @property
+    def flash(self) -> int:
+        """Bytes of both."""
+        return self.code + self.constants
+
+
+Part = Literal["flash", "code", "constants"]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Most bytes of code and constants, and of code alone; None: no limit."""
+    """Most bytes of code and constants, and of one of them alone.
+
+    Attributes:
+        flash: of both; None: no limit.
+        part: which of them is limited alone; "flash": neither.
+        part_bytes: most bytes of it.
+    """
 
     flash: int | None
-    code: int | None
+    part: Part = "flash"
+    part_bytes: int = 0
 
     @staticmethod
     def of(options: KernelOptions, buffers: int) -> Limits:
         """What the options leave where the placement puts things."""
         if options.sram_bytes is None or options.placement == "flash":
-            return Limits(options.flash_bytes, None)
+            return Limits(options.flash_bytes)
         room = options.sram_bytes - buffers
-        if options.placement == "code":
-            return Limits(options.flash_bytes, room)
-        return Limits(room if options.flash_bytes is None else min(room, options.flash_bytes), None)
+        if options.placement != "sram":
+            return Limits(options.flash_bytes, options.placement, room)
+        return Limits(room if options.flash_bytes is None else min(room, options.flash_bytes))
 
-    def broken(self, cost: Cost) -> Literal["flash", "code"] | None:
+    def broken(self, cost: Cost) -> Part | None:
         """The first limit that a program breaks."""
         if self.flash is not None and cost.flash > self.flash:
             return "flash"
-        return "code" if self.code is not None and cost.code > self.code else None
+        if self.part != "flash" and getattr(cost, self.part) > self.part_bytes:
+            return self.part
+        return None
 
 
 @dataclass(eq=False)
@@ -88,17 +105,18 @@ class Chooser:
             self.model, self._held(program, chosen, forms, limits), self.plans, small=small
         )
         keys: list[Callable[[Cost], tuple[int, int]]] = [lambda cost: (cost.flash, cost.cycles)]
-        if limits.code is not None:
-            keys.insert(0, lambda cost: (cost.code, cost.flash))
+        if limits.part != "flash":
+            keys.insert(0, lambda cost: (getattr(cost, limits.part), cost.flash))
         for key in keys:
             if limits.broken(_cost_of(program)) is not None:
                 program = build(self.model, self._least(forms, key), self.plans, small=True)
         broken = limits.broken(_cost_of(program))
         if broken is not None:
+            allowed = limits.flash if broken == "flash" else limits.part_bytes
             raise BudgetError(
                 f"the smallest kernels of {self.model.name} take {program.flash} bytes, "
-                f"{program.code_size} of them code; {getattr(limits, broken)} bytes of "
-                f"{'code and constants' if broken == 'flash' else 'code'} are allowed: "
+                f"{program.code_size} of them code; {allowed} bytes of "
+                f"{'code and constants' if broken == 'flash' else broken} are allowed: "
                 "allow more, or train narrower layers"
             )
         return program
@@ -134,11 +152,11 @@ class Chooser:
         self,
         chosen: Sequence[Form],
         forms: Sequence[Form],
-        what: Literal["flash", "code"],
+        what: Part,
         limits: Limits,
         now: Cost,
     ) -> tuple[int, Form, Cost] | None:
-        """The change that loses the fewest cycles a byte; saving code never breaks flash again."""
+        """The change that loses the fewest cycles a byte; a part's never breaks flash again."""
         found: list[tuple[float, int, Form, Cost]] = []
         for number, old in enumerate(chosen):
             before = self._cost(number, old)
@@ -146,8 +164,8 @@ class Chooser:
                 after = self._cost(number, form)
                 saved = getattr(before, what) - getattr(after, what)
                 whole = Cost(
-                    now.flash - before.flash + after.flash,
                     now.code - before.code + after.code,
+                    now.constants - before.constants + after.constants,
                     now.cycles - before.cycles + after.cycles,
                 )
                 if saved > 0 and (what == "flash" or limits.broken(whole) != "flash"):
@@ -175,9 +193,11 @@ class Chooser:
                 table=None if layer.table is None else "table",
             )
             written = writer.write(constants=False)
-            self._costs[key] = Cost(written.flash, written.code_size, written.code.cycles)
+            self._costs[key] = Cost(
+                written.code_size, written.flash - written.code_size, written.code.cycles
+            )
         return self._costs[key]
 
 
 def _cost_of(program: Program) -> Cost:
-    return Cost(program.flash, program.code_size, program.cycles)
+    return Cost(program.code_size, program.constants_size, program.cycles)

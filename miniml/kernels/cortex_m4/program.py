@@ -81,7 +81,9 @@ class Program:
 
     def sram(self, placement: Placement) -> int:
         """Bytes of buffers, and of what runs from SRAM."""
-        return self.buffers + {"flash": 0, "code": self.code_size, "sram": self.flash}[placement]
+        code = self.code_size if placement in ("code", "sram") else 0
+        constants = self.constants_size if placement in ("constants", "sram") else 0
+        return self.buffers + code + constants
 
     @property
     def buffers(self) -> int:
@@ -156,7 +158,8 @@ def text_of(program: Program, header: Sequence[str], placement: Placement) -> st
     """The assembly, for the C preprocessor and GNU as."""
     model, name = program.model, program.model.name
     run = f"{name}_run_layers"
-    code = f'.data.{run},"aw",%progbits' if placement != "flash" else f'.text.{run},"ax",%progbits'
+    in_sram = placement in ("code", "sram")
+    code = f'.data.{run},"aw",%progbits' if in_sram else f'.text.{run},"ax",%progbits'
     lines = [
         "/* " + "\n * ".join(header) + " */",
         ".syntax unified",
@@ -171,8 +174,8 @@ def text_of(program: Program, header: Sequence[str], placement: Placement) -> st
         lines.append(f"  @ layer {number}: {layer.n_inputs}-{layer.n_outputs} {layer.activation}")
         lines += one.code.lines
         if number < len(program.layers):
-            lines += program.exits[number - 1].lines
-    lines += program.ending.lines
+            lines += ["  @ the run: leave early?", *program.exits[number - 1].lines]
+    lines += ["  @ the run: return", *program.ending.lines]
     lines += [text for one in program.layers for part in one.subroutines for text in part.lines]
     lines += [f".size {run}, . - {run}", ".balign 4", ""]
     words = [line for n, one in enumerate(program.layers, 1) for line in _stream_lines(n, one)]
@@ -211,7 +214,8 @@ def _numbers(directive: str, values: Sequence[int]) -> list[str]:
 def _object(name: str, what: str, placement: Placement, content: Sequence[str]) -> list[str]:
     """Constants, aligned and filled up to words: the size is the linker's."""
     symbol = _symbol(name, what)
-    section = f'.data.{symbol},"aw"' if placement == "sram" else f'.rodata.{symbol},"a"'
+    in_flash = placement in ("flash", "code")
+    section = f'.rodata.{symbol},"a"' if in_flash else f'.data.{symbol},"aw"'
     return [
         f".section {section},%progbits",
         ".balign 4",

@@ -224,7 +224,8 @@ static void on_instruction(void *handle, uint64_t address64, uint32_t size, void
   core->previous = *timing;
 }
 
-static void on_read(void *handle, int type, uint64_t address, int size, int64_t value, void *user) {
+static void on_access(void *handle, int type, uint64_t address, int size, int64_t value,
+                      void *user) {
   (void)handle, (void)type, (void)value;
   struct core *core = user;
   if (core->memory)
@@ -290,8 +291,8 @@ int core_attach(struct core *core) {
 /* Hooks on accesses cost four fifths of the speed, so only a machine that counts them has one. */
 int core_attach_memory(struct core *core) {
   uint64_t hook;
-  return core->engine.hook_add(core->engine.handle, &hook, UC_HOOK_MEM_READ, (void *)on_read, core,
-                               (uint64_t)1, (uint64_t)0);
+  return core->engine.hook_add(core->engine.handle, &hook, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE,
+                               (void *)on_access, core, (uint64_t)1, (uint64_t)0);
 }
 
 void core_reset(struct core *core) {

@@ -1,6 +1,7 @@
-/* What flash costs on top of zero wait states, where a machine is asked to count it: the ART
- * accelerator of the STM32F4 (RM0090, 3.5.2) and the XIP cache of the RP2040 (RP2040 datasheet,
- * 2.6.3). Assumptions and what was left out are in docs/SIMULATOR_ARM.md. */
+/* What memory costs on top of zero wait states, where a machine is asked to count it: the ART
+ * accelerator of the STM32F4 (RM0090, 3.5.2), code that comes over the Cortex-M4's system bus, and
+ * the XIP cache of the RP2040 (RP2040 datasheet, 2.6.3). Assumptions and what was left out are in
+ * docs/SIMULATOR_ARM.md. */
 #include "memory_timing.h"
 
 #include <stdlib.h>
@@ -11,6 +12,10 @@
 #define XIP_LINE_SHIFT 3 /* 8 bytes */
 #define XIP_SETS 1024    /* 16 KB in two ways */
 #define NO_LINE UINT32_MAX
+/* SRAM and peripherals; below, fetches have a bus of their own, above lies the core's own space */
+#define SYSTEM_BUS 0x20000000
+#define SYSTEM_BUS_END 0xE0000000
+#define FETCH_BUFFER 3 /* words that the core fetches ahead */
 
 struct line {
   uint32_t number;
@@ -28,6 +33,10 @@ struct memory_timing {
   uint64_t prefetch_ready, flash_free;
   struct line instructions[ART_INSTRUCTION_LINES];
   struct line data[ART_DATA_LINES];
+  /* System bus: the word that is being executed, how many behind it are there already, and the
+   * first cycle in which the next one can be asked for */
+  uint32_t word, ahead;
+  uint64_t bus_free;
   struct line xip[XIP_SETS][2];
 };
 
@@ -48,7 +57,7 @@ void core_memory_timing(struct core *core, int kind, uint32_t base, uint32_t siz
   memory->base = base;
   memory->size = size;
   memory->wait = wait;
-  memory->current = memory->prefetched = NO_LINE;
+  memory->current = memory->prefetched = memory->word = NO_LINE;
   forget(memory->instructions, ART_INSTRUCTION_LINES);
   forget(memory->data, ART_DATA_LINES);
   forget(memory->xip[0], 2 * XIP_SETS);
@@ -115,6 +124,55 @@ static uint64_t art_fetch(struct memory_timing *memory, uint32_t line, uint64_t 
   return stall;
 }
 
+/* Fetches of the Cortex-M4 over the system bus take two cycles each and can't follow each other
+ * directly (Arm 100166, "Pipelined instruction fetches"); what has been asked for in earlier
+ * cycles than `now` is there. */
+static void fetch_ahead(struct memory_timing *memory, uint64_t now) {
+  while (memory->ahead < FETCH_BUFFER && memory->bus_free < now) {
+    memory->ahead++;
+    memory->bus_free += 2;
+  }
+}
+
+static uint64_t bus_fetch(struct memory_timing *memory, uint32_t word, uint64_t now) {
+  if (word == memory->word)
+    return 0;
+  bool follows = word == memory->word + 1;
+  memory->word = word;
+  fetch_ahead(memory, now);
+  if (!follows) {
+    memory->ahead = 0;
+    memory->bus_free = now;
+  } else if (memory->ahead) {
+    if (memory->ahead == FETCH_BUFFER && memory->bus_free < now)
+      memory->bus_free = now; /* there was no room */
+    memory->ahead--;
+    return 0;
+  }
+  const uint64_t stall = memory->bus_free + 1 - now;
+  memory->bus_free += 2;
+  return stall;
+}
+
+/* Data goes first: no fetch is asked for in this cycle. */
+static void bus_access(struct memory_timing *memory, uint64_t now) {
+  fetch_ahead(memory, now);
+  if (memory->bus_free <= now)
+    memory->bus_free = now + 1;
+}
+
+static uint64_t system_bus(struct memory_timing *memory, uint32_t address, uint32_t size, bool data,
+                           uint64_t now) {
+  if (data) {
+    bus_access(memory, now);
+    return 0;
+  }
+  uint64_t stall = 0;
+  for (uint32_t word = address >> 2; word <= (address + size - 1) >> 2; word++)
+    stall += bus_fetch(memory, word, now + stall);
+  return stall;
+}
+
 static uint64_t access_line(struct memory_timing *memory, uint32_t address, bool data,
                             uint64_t now) {
   if (memory->kind == MEMORY_XIP) {
@@ -129,10 +187,15 @@ static uint64_t access_line(struct memory_timing *memory, uint32_t address, bool
 
 uint32_t memory_stall(struct core *core, uint32_t address, uint32_t size, bool data) {
   struct memory_timing *memory = core->memory;
+  const uint64_t now = core->cycles + core->pending_cycles;
+  if (memory->kind == MEMORY_ART && address >= SYSTEM_BUS && address < SYSTEM_BUS_END) {
+    const uint64_t wait = system_bus(memory, address, size, data, now);
+    memory->stalls[data] += wait;
+    return (uint32_t)wait;
+  }
   if (address - memory->base >= memory->size)
     return 0;
   const uint32_t shift = memory->kind == MEMORY_XIP ? XIP_LINE_SHIFT : ART_LINE_SHIFT;
-  const uint64_t now = core->cycles + core->pending_cycles;
   uint64_t stall = access_line(memory, address, data, now);
   const uint32_t last = address + size - 1;
   if (last >> shift != address >> shift)

@@ -10,6 +10,7 @@ from miniml.cli.duration import seconds
 from miniml.cli.project_command import (
     Subparsers,
     add_bundle_option,
+    add_lock_timeout,
     project_command,
     project_of,
 )
@@ -101,14 +102,7 @@ def _add_board_options(parser: argparse.ArgumentParser) -> None:
         default="free",
         help="of simulated boards (default: %(default)s)",
     )
-    parser.add_argument(
-        "--lock-timeout",
-        type=_wait,
-        default=DEFAULT_WAIT_S,
-        metavar="TIME",
-        help="how long a board that another process has is waited for; 0: not at all "
-        "(default: %(default)g s)",
-    )
+    add_lock_timeout(parser, DEFAULT_WAIT_S)
     parser.add_argument("--verbose", action="store_true", help="show commands and traffic")
 
 
@@ -117,10 +111,6 @@ def _count(text: str) -> int:
     if value < 0:
         raise ValueError
     return value
-
-
-def _wait(text: str) -> float:
-    return 0.0 if text.strip() == "0" else seconds(text)
 
 
 def _options(arguments: argparse.Namespace) -> RunOptions:

@@ -7,7 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 
 from miniml.boards import Board, load_boards, pick_board
-from miniml.cli.project_command import Subparsers, add_lock_timeout, project_command
+from miniml.cli.project_command import (
+    PROBE_WAIT_S,
+    Subparsers,
+    add_lock_timeout,
+    project_command,
+)
 from miniml.hil.project import find_project
 
 
@@ -37,7 +42,7 @@ def register(actions: Subparsers) -> None:
         action="store_true",
         help="print rules that let you open the boards on Linux, and nothing else",
     )
-    add_lock_timeout(doctor)
+    add_lock_timeout(doctor, PROBE_WAIT_S)
     doctor.set_defaults(run=run_doctor)
 
 

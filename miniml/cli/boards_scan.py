@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miniml.boards import BOARDS_FILE, LOCAL_FILE, Board, load_boards, pick_board
-from miniml.cli.project_command import Subparsers, add_lock_timeout, project_command
+from miniml.cli.project_command import (
+    PROBE_WAIT_S,
+    Subparsers,
+    add_lock_timeout,
+    project_command,
+)
 from miniml.errors import PortError, SettingsError, UsageError
 from miniml.hil.project import find_project
 
@@ -61,7 +66,7 @@ def register(actions: Subparsers) -> None:
         metavar="FILE",
         help="write the boards as a hardware map of Zephyr's Twister",
     )
-    add_lock_timeout(scan)
+    add_lock_timeout(scan, PROBE_WAIT_S)
     scan.set_defaults(run=run_scan)
 
 

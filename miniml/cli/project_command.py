@@ -6,10 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from miniml.cli.duration import seconds
 from miniml.errors import UsageError
 from miniml.hil.project import find_project
 
 Subparsers = Any  # argparse has no public name for what add_subparsers returns
+# A person who asks who is there doesn't wait for a whole run to end.
+PROBE_WAIT_S = 10.0
 
 
 def project_command(
@@ -35,15 +38,20 @@ def project_command(
     return parser
 
 
-def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
+def add_lock_timeout(parser: argparse.ArgumentParser, default_s: float) -> None:
     """--lock-timeout, for commands that wait for a board in use."""
     parser.add_argument(
         "--lock-timeout",
-        type=float,
-        default=10.0,
-        metavar="SECONDS",
-        help="how long --probe waits for a port that another process holds (default: %(default)s)",
+        type=_wait,
+        default=default_s,
+        metavar="TIME",
+        help="how long a board that another process has is waited for; 0: not at all "
+        "(default: %(default)g s)",
     )
+
+
+def _wait(text: str) -> float:
+    return 0.0 if text.strip() == "0" else seconds(text)
 
 
 def add_bundle_option(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from miniml.boards import load_boards
 from miniml.cli import main
 from miniml.errors import SettingsError
+from miniml.hil import source
 from miniml.hil.finding import attached as attached_module
 from miniml.hil.finding import probe, usb_devices
 from miniml.hil.finding.attached import AttachedPort
@@ -240,6 +242,18 @@ def test_a_probe_of_silence_and_of_nothing(scan: Scan, plug: Plug) -> None:
     lines = out.splitlines()
     assert "silent: empty, or no MiniML; uno (by its ids)" in lines[0]
     assert "port /dev/ttyUSB77 is missing" in lines[1]
+
+
+def test_a_bench_with_a_bundle_has_no_project(
+    tmp_path: Path, plug: Plug, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = contextlib.nullcontext(SimpleNamespace(boards=BOARDS))
+    monkeypatch.setattr(source, "open_source", lambda options: opened)
+    words = ["boards", "scan", "--project-dir", str(tmp_path), "--write", "--yes"]
+    assert main([*words, "--bundle", "b.zip"]) == 0
+    assert "[pico]\nusb_serial = E6616407E3646B29\n" in local(tmp_path)
+    assert main([*words, "--bundle", "b.zip", "--file", "boards.ini"]) == 2
+    assert main(words) == 2
 
 
 def test_a_damaged_file_is_left_as_it_is(scan: Scan, bench: Path) -> None:

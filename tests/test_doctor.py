@@ -232,6 +232,15 @@ def test_missing_tools(machine: Recorded) -> None:
     assert "picotool is among PlatformIO's packages" in one(lines, "picotool")
 
 
+def test_a_bench_without_platformio_needs_the_tools_themselves(machine: Recorded) -> None:
+    machine.programs.clear()
+    ports = attached(uno())
+    checks = examine_module.examine([BOARDS["uno"]], BOARDS, ports, machine, None, direct=True)
+    lines = list(map(str, checks))
+    assert "sudo apt install avrdude" in one(problems(lines), "avrdude")
+    assert [line for line in lines if "PlatformIO" in line] == []
+
+
 def test_boards_that_are_missing_or_not_alone(machine: Recorded) -> None:
     lines = look(
         machine,

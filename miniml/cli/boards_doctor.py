@@ -6,14 +6,15 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 
-from miniml.boards import Board, load_boards, pick_board
+from miniml.boards import Board, pick_board
 from miniml.cli.project_command import (
     PROBE_WAIT_S,
     Subparsers,
+    add_bundle_option,
     add_lock_timeout,
+    known_boards,
     project_command,
 )
-from miniml.hil.project import find_project
 
 
 def register(actions: Subparsers) -> None:
@@ -42,6 +43,7 @@ def register(actions: Subparsers) -> None:
         action="store_true",
         help="print rules that let you open the boards on Linux, and nothing else",
     )
+    add_bundle_option(doctor)
     add_lock_timeout(doctor, PROBE_WAIT_S)
     doctor.set_defaults(run=run_doctor)
 
@@ -54,7 +56,7 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     from miniml.hil.finding.attached import attached_ports
     from miniml.hil.finding.probe import Answered, probe_ports
 
-    boards = load_boards(find_project(arguments.project_dir))
+    _, boards = known_boards(arguments)
     if arguments.udev_rules:
         print(udev_rules(boards.values()), end="")
         return 0
@@ -65,7 +67,14 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     ports = attached_ports()
     named = [pick_board(boards, name) for name in arguments.board]
     chosen = named or concerned(boards, ports)
-    checks = examine(chosen, boards, ports, Machine(), probe if arguments.probe else None)
+    checks = examine(
+        chosen,
+        boards,
+        ports,
+        Machine(),
+        probe if arguments.probe else None,
+        direct=arguments.bundle is not None,
+    )
     healthy = all(check.state != "problem" for check in checks)
     if arguments.json:
         print(json.dumps({"ok": healthy, "checks": [c.to_dict() for c in checks]}, indent=1))

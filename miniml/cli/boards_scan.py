@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from miniml.boards import BOARDS_FILE, LOCAL_FILE, Board, load_boards, pick_board
+from miniml.boards import BOARDS_FILE, LOCAL_FILE, Board, pick_board
 from miniml.cli.project_command import (
     PROBE_WAIT_S,
     Subparsers,
+    add_bundle_option,
     add_lock_timeout,
+    known_boards,
     project_command,
 )
 from miniml.errors import PortError, SettingsError, UsageError
-from miniml.hil.project import find_project
 
 if TYPE_CHECKING:
     from miniml.hil.finding.attached import AttachedPort
@@ -66,6 +67,7 @@ def register(actions: Subparsers) -> None:
         metavar="FILE",
         help="write the boards as a hardware map of Zephyr's Twister",
     )
+    add_bundle_option(scan)
     add_lock_timeout(scan, PROBE_WAIT_S)
     scan.set_defaults(run=run_scan)
 
@@ -79,8 +81,9 @@ def run_scan(arguments: argparse.Namespace) -> int:
     asking = arguments.write and not arguments.yes
     if asking and (arguments.json or not sys.stdin.isatty()):
         raise UsageError("--write asks before it writes, and here is nobody to ask: add --yes")
-    project = find_project(arguments.project_dir)
-    boards = load_boards(project)
+    if arguments.bundle is not None and arguments.file != LOCAL_FILE:
+        raise UsageError(f"a bundle has its own {BOARDS_FILE}: --file {LOCAL_FILE}")
+    project, boards = known_boards(arguments)
     ports = _ports(arguments)
     sightings: list[Sighting] = []
     remarks: list[str] = []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from miniml.boards import Board, load_boards
 from miniml.cli.duration import seconds
 from miniml.errors import UsageError
 from miniml.hil.project import find_project
@@ -60,7 +62,7 @@ def add_bundle_option(parser: argparse.ArgumentParser) -> None:
         "--bundle",
         type=Path,
         metavar="FILE",
-        help="run what `miniml bundle` packed; no project, no compiler, no PlatformIO",
+        help="what `miniml bundle` packed, in place of a project, a compiler and PlatformIO",
     )
 
 
@@ -76,3 +78,19 @@ def project_of(arguments: argparse.Namespace) -> Path:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}: make it, or give another --project-dir")
     return folder.absolute()
+
+
+def known_boards(arguments: argparse.Namespace) -> tuple[Path, Mapping[str, Board]]:
+    """`project_of`, and the boards of the project or the bundle as this bench has them.
+
+    Raises:
+        UsageError: there is no project, or boards.ini or the bundle is wrong.
+    """
+    project = project_of(arguments)
+    if arguments.bundle is None:
+        return project, load_boards(project)
+    from miniml.hil.run_options import RunOptions
+    from miniml.hil.source import open_source
+
+    with open_source(RunOptions(project, bundle=arguments.bundle)) as source:
+        return project, source.boards

@@ -39,6 +39,8 @@ def examine(
     ports: list[AttachedPort],
     machine: Machine,
     probe: Probe | None,
+    *,
+    direct: bool = False,
 ) -> list[Check]:
     """A line for each thing that was looked at.
 
@@ -48,12 +50,13 @@ def examine(
         ports: what is attached.
         machine: what is asked about tools, rights, programs and drives.
         probe: opens ports and asks who is there; None: none is opened.
+        direct: whether tools run without PlatformIO, as from a bundle.
     """
     if not chosen:
         remedy = "plug one in, with a cable that has data lines, or name it by --board"
         checks = [problem("machine", "no board is attached", remedy)]
     else:
-        checks = check_tools(chosen, machine)
+        checks = check_tools(chosen, machine, direct=direct)
     devices = machine.usb()
     present: dict[str, list[Board]] = {}
     for board in chosen:

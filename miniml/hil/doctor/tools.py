@@ -42,14 +42,15 @@ TOOLS = {
 UHUBCTL = Tool(("uhubctl",), (), "uhubctl", False)
 
 
-def check_tools(boards: Iterable[Board], machine: Machine) -> list[Check]:
-    """A line for each program that the boards need, and one for PlatformIO itself."""
+def check_tools(boards: Iterable[Board], machine: Machine, *, direct: bool = False) -> list[Check]:
+    """A line for each program that the boards need, and one for PlatformIO unless `direct`."""
     boards = list(boards)
     needs = {TOOLS[board.flash_method]: board for board in boards if board.flash_method in TOOLS}
     for board in boards:
         if board.power:
             needs[UHUBCTL] = board
-    return [_check_pio(), *(_check(tool, board, machine) for tool, board in needs.items())]
+    tools = [_check(tool, board, machine, direct) for tool, board in needs.items()]
+    return tools if direct else [_check_pio(), *tools]
 
 
 def _check_pio() -> Check:
@@ -59,7 +60,7 @@ def _check_pio() -> Check:
         return problem("machine", "PlatformIO is missing", str(error).partition(": ")[2])
 
 
-def _check(tool: Tool, board: Board, machine: Machine) -> Check:
+def _check(tool: Tool, board: Board, machine: Machine, direct: bool) -> Check:
     name = " or ".join(tool.names)
     what = "power" if tool is UHUBCTL else f"flash_method = {board.flash_method}"
     if found := next(filter(None, map(machine.which, tool.names)), None):
@@ -67,7 +68,7 @@ def _check(tool: Tool, board: Board, machine: Machine) -> Check:
     folder = machine.platformio_packages()
     if any(path.is_dir() for pattern in tool.packages for path in folder.glob(pattern)):
         return ok("machine", f"{name} is among PlatformIO's packages, for {what}")
-    if tool.by_pio:
+    if tool.by_pio and not direct:
         return ok("machine", f"{name} comes with PlatformIO's first upload, for {what}")
     return problem(
         "machine",

@@ -33,6 +33,7 @@
        |- SilentBoardError       no answer in time
        |- LinkError              answers that break the protocol
        |- WrongBoardError        another board hangs on this port
+       |- PoisonedError          left alone since it did not come back
        |- StaleFirmwareError     another model or another build runs there
        `- SimulatorError         the simulated board could not start or died
 
@@ -40,6 +41,8 @@ A message is one line: what was wrong, where, and what to do.
 """
 
 from __future__ import annotations
+
+from typing import Self
 
 
 class MiniMLError(Exception):
@@ -166,7 +169,18 @@ class NoBoardError(MiniMLError):
 
 
 class BoardError(MiniMLError):
-    """Something between this machine and a board failed; no verdict on the model."""
+    """Something between this machine and a board failed; no verdict on the model.
+
+    Attributes:
+        unresponsive: whether the board itself may hang, so that a power cycle may help.
+    """
+
+    unresponsive = False
+
+    def of_the_board(self) -> Self:
+        """This error, said to be the board's own."""
+        self.unresponsive = True
+        return self
 
 
 class PortError(BoardError):
@@ -180,9 +194,15 @@ class FlashError(BoardError):
 class SilentBoardError(BoardError):
     """The board did not answer in time."""
 
+    unresponsive = True
+
 
 class LinkError(BoardError):
     """The board answered, but not in the protocol (docs/PROTOCOL.md)."""
+
+
+class PoisonedError(BoardError):
+    """The board did not come back in an earlier run, and nobody has said that it was repaired."""
 
 
 class WrongBoardError(BoardError):

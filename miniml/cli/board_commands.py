@@ -103,6 +103,9 @@ def _add_board_options(parser: argparse.ArgumentParser) -> None:
         help="of simulated boards (default: %(default)s)",
     )
     add_lock_timeout(parser, DEFAULT_WAIT_S)
+    parser.add_argument(
+        "--unpoison", action="store_true", help="touch boards again that did not come back"
+    )
     parser.add_argument("--verbose", action="store_true", help="show commands and traffic")
 
 
@@ -123,6 +126,7 @@ def _options(arguments: argparse.Namespace) -> RunOptions:
         boards=names,
         port=arguments.port,
         wait_s=arguments.lock_timeout,
+        unpoison=arguments.unpoison,
         simulated=arguments.simulated,
         samples=getattr(arguments, "samples", None),
         random=getattr(arguments, "random", None),

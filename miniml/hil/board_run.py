@@ -22,6 +22,7 @@ from miniml.hil.look_before import look_before_flashing
 from miniml.hil.open_board import open_board
 from miniml.hil.place.find import find_place
 from miniml.hil.place.place import Place
+from miniml.hil.place.poison import check_poison, lift_poison, poison
 from miniml.hil.project import miniml_dir
 from miniml.hil.proof.device_rows import score
 from miniml.hil.proof.divergence import first_divergence
@@ -37,6 +38,7 @@ from miniml.hil.proof.identity import (
 from miniml.hil.proof.replay_file import Replay, save_replay
 from miniml.hil.proof.subject import Subject
 from miniml.hil.proof.verdict import BoardResult, judge, record_error
+from miniml.hil.recovery import with_retries
 from miniml.hil.run_options import RunOptions
 from miniml.hil.source import Source
 from miniml.model import QuantizedModel
@@ -92,21 +94,45 @@ class BoardRun:
             result.notes.append(f"mode {build.mode}, model {subject.model.model_id[:16]}")
         place = self.place = find_place(self.board, self.source.boards, build, self.options, log)
         result.simulated = place.simulated
+        if self.options.unpoison:
+            lift_poison(self.options.project, self.board, place)
+        check_poison(self.options.project, self.board, place)
         with place.occupied():
             result.simulated, result.exporter = place.simulated, place.exporter
             if place.note:
                 result.notes.append(place.note)
-            if self.options.flash:
-                look_before_flashing(place, self.board, self.options, log, self.cancel)
-                flash(self._flash_job(place, build, log))
-            with closing(open_board(place, self.board, log, self.cancel)) as line:
-                session = Session(line, log, patience=self.options.patience)
-                try:
-                    self._converse(result, session, line.url, subject, build)
-                except BoardError as error:
-                    raise explained(error, place) from error
-                finally:
-                    result.retries = session.retries
+
+            def attempt() -> None:
+                result.forget_measured()
+                self._attempt(result, place, subject, build, log)
+
+            try:
+                again = with_retries(self.board, place, log, self.cancel, attempt)
+            except BoardError as error:
+                if error.unresponsive and self.board.retries and not self.cancel.is_set():
+                    poison(self.options.project, self.board, place, error)
+                raise
+            result.power_cycles = again
+
+    def _attempt(
+        self,
+        result: BoardResult,
+        place: Place,
+        subject: Subject,
+        build: FirmwareBuild,
+        log: BoardLog,
+    ) -> None:
+        if self.options.flash:
+            look_before_flashing(place, self.board, self.options, log, self.cancel)
+            flash(self._flash_job(place, build, log))
+        with closing(open_board(place, self.board, log, self.cancel)) as line:
+            session = Session(line, log, patience=self.options.patience)
+            try:
+                self._converse(result, session, line.url, subject, build)
+            except BoardError as error:
+                raise explained(error, place) from error
+            finally:
+                result.retries += session.retries
 
     def _flash_job(self, place: Place, build: FirmwareBuild, log: BoardLog) -> FlashJob:
         project, wait_s = self.source.folder, self.options.wait_s
@@ -194,7 +220,11 @@ class BoardRun:
 def explained(error: BoardError, place: Place) -> BoardError:
     """The same error, with what the place knows of the board's end."""
     cause = place.cause()
-    return type(error)(f"{error} ({cause})") if cause and cause not in str(error) else error
+    if not cause or cause in str(error):
+        return error
+    told = type(error)(f"{error} ({cause})")
+    told.unresponsive = error.unresponsive
+    return told
 
 
 def simulator_stack(status: Mapping[str, object]) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from miniml.boards import Board, pick_board
 from miniml.errors import UsageError
@@ -13,8 +14,10 @@ from miniml.hil.board_run import BoardRun
 from miniml.hil.flash import FlashJob, flash
 from miniml.hil.look_before import look_before_flashing
 from miniml.hil.place.find import find_place
+from miniml.hil.place.poison import check_poison, lift_poison
 from miniml.hil.progress import ProgressLines
 from miniml.hil.proof.verdict import BoardResult
+from miniml.hil.recovery import with_retries
 from miniml.hil.report.terminal import WHERE
 from miniml.hil.run_options import DEFAULT_FLOATS, DEFAULT_RANDOM, RunOptions
 from miniml.hil.source import Source, open_source
@@ -85,10 +88,14 @@ def flash_boards(options: RunOptions, say: Say) -> None:
             build = source.build(board.name)
             log = BoardLog(board.name, verbose=options.verbose)
             place = find_place(board, source.boards, build, options, log)
+            if options.unpoison:
+                lift_poison(options.project, board, place)
+            check_poison(options.project, board, place)
             with place.occupied():
                 cancel = threading.Event()
                 look_before_flashing(place, board, options, log, cancel)
-                flash(FlashJob(source.folder, board, place, build, log, cancel, options.wait_s))
+                job = FlashJob(source.folder, board, place, build, log, cancel, options.wait_s)
+                with_retries(board, place, log, cancel, partial(flash, job))
             say(
                 f"{board.name} ({WHERE[place.simulated]}): flashed {build.flash:,} bytes, "
                 f"ELF {build.elf_sha256[:16]}"

@@ -33,6 +33,7 @@ class RunOptions:
         pace: of simulated boards: "free", or "realtime".
         patience: stretches the link's time-outs.
         wait_s: how long a board in use is waited for.
+        unpoison: touch also a board that did not come back in an earlier run.
         verbose: show what happens, command lines included.
     """
 
@@ -51,6 +52,7 @@ class RunOptions:
     pace: str = "free"
     patience: float = 1.0
     wait_s: float = DEFAULT_WAIT_S
+    unpoison: bool = False
     verbose: bool = False
 
     @property

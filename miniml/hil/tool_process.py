@@ -72,7 +72,7 @@ def run_tool(
         raise FlashError(
             f"{name} failed ({process.returncode}): {telling_line(lines) or last}; command: "
             f"{shlex.join(command)}"
-        )
+        ).of_the_board()
 
 
 # What says why, in the tools' own words (recorded in tests/flash_outputs); then what says that.
@@ -131,7 +131,8 @@ def _wait(
             if cancel.is_set():
                 raise FlashError(f"{name} was interrupted") from None
             if time.monotonic() > deadline:
-                raise FlashError(f"{name} did not end in time: check port and cable") from None
+                late = FlashError(f"{name} did not end in time: check port and cable")
+                raise late.of_the_board() from None
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

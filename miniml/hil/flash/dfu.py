@@ -41,7 +41,7 @@ class Dfu:
                 raise FlashError(
                     f"no DFU device of {job.board.name} appeared: hold BOOT0, press reset, and "
                     "retry, or set `flash_serial` to what `dfu-util -l` shows"
-                )
+                ).of_the_board()
             time.sleep(0.1)
         raise FlashError("flashing was interrupted")
 

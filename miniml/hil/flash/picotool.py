@@ -44,7 +44,7 @@ class Picotool:
                 raise FlashError(
                     f"{job.board.name} did not enter BOOTSEL within {LOADER_TIMEOUT_S:g} s: hold "
                     "BOOTSEL, replug the board, and retry"
-                )
+                ).of_the_board()
             time.sleep(0.1)
         raise FlashError("flashing was interrupted")
 

@@ -74,7 +74,7 @@ class Uf2Copy:
             if time.monotonic() > deadline:
                 raise FlashError(
                     f"{failure} within {timeout_s:g} s: hold BOOTSEL, replug the board, and retry"
-                )
+                ).of_the_board()
             time.sleep(0.05)
 
 

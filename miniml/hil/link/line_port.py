@@ -111,7 +111,8 @@ class LinePort:
             self._port.close()
 
     def _vanished(self) -> PortError:
-        return PortError(f"port {self.url} vanished: check the cable and run again")
+        gone = PortError(f"port {self.url} vanished: check the cable and run again")
+        return gone.of_the_board()
 
 
 def _why_not_open(url: str, error: Exception) -> str:

@@ -106,6 +106,8 @@ def await_port(place: Place, timeout_s: float) -> str:
     while (port := place.port()) is None:
         place.check()
         if time.monotonic() > deadline:
-            raise PortError(f"the board's port did not come back within {timeout_s:g} s: replug it")
+            raise PortError(
+                f"the board's port did not come back within {timeout_s:g} s: replug it"
+            ).of_the_board()
         time.sleep(0.05)
     return port

@@ -74,7 +74,10 @@ class SimulatedBoard:
             # Out of reach of the terminal's Ctrl-C: it is ended in order, by stop().
             start_new_session=True,
         )
-        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        # Of its own: what a process before this one said last may still be under way.
+        self._lines = queue.Queue()
+        reader = threading.Thread(target=self._read, args=(self._process, self._lines), daemon=True)
+        reader.start()
         self._await_ready()
 
     def port(self) -> str | None:
@@ -143,13 +146,13 @@ class SimulatedBoard:
     def _remove(self, name: str) -> None:
         (self.state / name).unlink(missing_ok=True)
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: subprocess.Popen[str], lines: queue.Queue[str]) -> None:
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
                 self._log.add("simulator", line.rstrip())
-                self._lines.put(line.rstrip())
-        self._lines.put("")
+                lines.put(line.rstrip())
+        lines.put("")
 
     def _await_ready(self) -> None:
         deadline, said = time.monotonic() + START_TIMEOUT_S, ""

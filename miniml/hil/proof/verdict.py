@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from miniml.boards import Board
@@ -30,6 +30,8 @@ JUDGED_WHEN_REAL = frozenset({"avr"})
 STACK_SLACK = 16
 # What a firmware gives for every output after its CMSIS-NN failed the self-test; no output is that.
 CMSIS_NN_REFUSED = -128
+# What stays of a result when a board is tried again.
+KEPT = ("name", "title", "simulated", "exporter", "build", "notes", "retries", "log_tail")
 EXIT_INFRASTRUCTURE = MiniMLError.exit_code
 
 
@@ -52,6 +54,8 @@ class BoardResult:
         replay: file that `miniml replay` runs that row from; empty: there is none.
         endurance: of --repeat or --soak; None: neither was asked for.
         simulator_stack: bytes below the top that the simulator saw used; None: not simulated.
+        retries: requests of the link that were sent again.
+        power_cycles: how often the board had to be started anew before it ran to the end.
         accuracy: of the board's own outputs over the test rows, 0 to 1; None for regression.
         rmse: of them, in the target's units; None for classification.
     """
@@ -78,8 +82,16 @@ class BoardResult:
     accuracy: float | None = None
     rmse: float | None = None
     retries: int = 0
+    power_cycles: int = 0
     notes: list[str] = field(default_factory=list)
     log_tail: list[str] = field(default_factory=list)
+
+    def forget_measured(self) -> None:
+        """Before another attempt: what a broken one left behind."""
+        fresh = BoardResult(self.name, self.title)
+        for measured in fields(self):
+            if measured.name not in KEPT:
+                setattr(self, measured.name, getattr(fresh, measured.name))
 
     @property
     def samples(self) -> int:
@@ -156,6 +168,8 @@ def flaky_reasons(result: BoardResult) -> list[str]:
         for c in result.comparisons
         if c.flaky
     ]
+    if result.power_cycles:
+        reasons.append(f"it ran to the end only after {result.power_cycles} retries (its log)")
     if result.endurance is not None and result.endurance.flaky_cycles:
         reasons.append(
             f"{result.endurance.flaky_cycles:,} cycle counts were off once and right when "

@@ -23,9 +23,9 @@ from miniml.hil.firmware_build import load_build  # noqa: E402
 from pio_extra.offline import kit  # noqa: E402
 
 BOARDS = ("uno", "nanoatmega328", "stm32f4", "pico")
-ROUNDS = 64
-BOARD_REQUESTS = 250
-SAVE_EVERY = 10
+ROUNDS = 512
+BOARD_REQUESTS = 50
+SAVE_EVERY = 2
 
 
 def main(folder: Path, inferences: int = 1_000_000) -> int:

@@ -39,8 +39,8 @@ from miniml.hil.flash import FlashJob, flash
 from miniml.hil.link.session import Session
 from miniml.hil.open_board import open_board
 from miniml.hil.place.find import find_place
+from miniml.hil.proof.cycle_rules import SIMULATED_ASSEMBLY
 from miniml.hil.proof.identity import check_board, check_firmware, who_is_there
-from miniml.hil.proof.verdict import ASSEMBLY_TOLERANCE
 from miniml.hil.run_options import RunOptions
 from miniml.kernels.choice import kernels_for
 from miniml.pipeline import prepare
@@ -53,7 +53,7 @@ RUN_TIMEOUT_S = 120.0
 REACH = {"avr": 65_535 * 1024, "cortex-m4": 2**32, "cortex-m0plus": 2**24}
 # Batches: the longest of an ordinary request, and how often one is near the counter's reach.
 ORDINARY_BATCH = 400
-LONG_EVERY = 200
+LONG_EVERY = 40
 # A CYCCNT of 2^32 is half a minute of simulation: M4 stays below a tenth of a second.
 LONGEST_BATCH_CYCLES = 2**25
 
@@ -166,7 +166,7 @@ class Soak:
         assert foretold is not None
         error = float(np.max(np.abs(cycles - foretold) / foretold))
         tally.worst_error = max(tally.worst_error, error)
-        if error > ASSEMBLY_TOLERANCE[self.board.core]:
+        if error > SIMULATED_ASSEMBLY[self.board.core]:
             fault(f"cycles {cycles.tolist()}, foretold {foretold.tolist()}")
         self._step = batches[1] - batches[0]
         for size, found in zip(sizes, batches, strict=True):

@@ -16,6 +16,7 @@ import pytest
 from hardships import full_disk, without_root_rights
 
 from miniml.boards import Board, load_boards
+from miniml.cost import Cost
 from miniml.errors import NoBoardError, SilentBoardError
 from miniml.hil.proof.comparison import Comparison
 from miniml.hil.proof.verdict import BoardResult, judge, record_error, worst_code
@@ -24,6 +25,8 @@ from miniml.hil.report.content import content
 from miniml.hil.tool_process import telling_line
 
 BOARD = load_boards(Path(__file__).parent.parent)["uno"]
+# A C kernel that is foretold to take 1,000 cycles.
+COMPILED = Cost(0, 0, None, 1000, None, None, np.array([1000]), (), None, None)
 
 
 def result_of(found: bytes, worst: float | None = 0.0, board: Board = BOARD) -> BoardResult:
@@ -31,7 +34,8 @@ def result_of(found: bytes, worst: float | None = 0.0, board: Board = BOARD) -> 
     values = np.frombuffer(found, np.int8)
     differing = comparison.compare(0, 1, np.array([1, -2], np.int8), values)
     comparison.output_mismatches = differing
-    result = BoardResult("uno", "Uno", simulated=True, worst_cycle_error=worst)
+    result = BoardResult("uno", "Uno", simulated=True, worst_cycle_error=worst, cost=COMPILED)
+    result.cycles.masked = [1000]
     result.comparisons.append(comparison)
     judge(result, board)
     return result

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from miniml import __version__
 from miniml.cli import (
+    baseline_command,
     bench_commands,
     board_commands,
     boards_commands,
@@ -40,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     cost_command.register(commands)
     board_commands.register(commands)
     replay_command.register(commands)
+    baseline_command.register(commands)
     boards_commands.register(commands)
     bundle_command.register(commands)
     bench_commands.register(commands)

@@ -20,7 +20,7 @@ from miniml.cost.memory import (
 )
 from miniml.cost.paths import Int64Array, count_paths, path_bounds
 from miniml.float_net import is_float_mode
-from miniml.kernels.program import KernelProgram
+from miniml.kernels.program import KernelProgram, Placement
 from miniml.kernels.shipped import shipped_cycles, shipped_memory
 from miniml.model import DenseLayer, Int8Array, QuantizedModel
 
@@ -58,6 +58,8 @@ class Cost:
         memory: such as "0 wait states"; None: not foretold.
         toolchain: what the cycles are of; None: not foretold.
         exact: the cycles are of assembly, counted instruction by instruction.
+        placement: where kernels and weights lie while they run: "flash", "sram", or in part in
+            SRAM: "code" or "constants".
     """
 
     flash: int
@@ -71,6 +73,7 @@ class Cost:
     memory: str | None
     toolchain: str | None
     exact: bool = False
+    placement: Placement = "flash"
 
 
 def foretell(
@@ -189,6 +192,7 @@ def _of_kernels(
         memory="0 wait states",
         toolchain=ANY_TOOLCHAIN,
         exact=True,
+        placement=kernels.placement,
     )
 
 

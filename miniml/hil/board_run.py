@@ -6,7 +6,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from miniml.hil.place.find import find_place
 from miniml.hil.place.place import Place
 from miniml.hil.place.poison import check_poison, lift_poison, poison
 from miniml.hil.project import miniml_dir
+from miniml.hil.proof.baselines import Baseline, BaselineKey, find_baseline, load_baselines
 from miniml.hil.proof.device_rows import score
 from miniml.hil.proof.divergence import first_divergence
 from miniml.hil.proof.endurance import endure
@@ -32,6 +33,7 @@ from miniml.hil.proof.identity import (
     check_board,
     check_firmware,
     check_shape,
+    known_sequence,
     stack_use,
     who_is_there,
 )
@@ -57,6 +59,8 @@ class BoardRun:
     Attributes:
         source: has loaded the board's model.
         cancel: set to end the run early.
+        place: where the board is, once it was found.
+        baselines: of the project, once the run began.
     """
 
     board: Board
@@ -66,6 +70,7 @@ class BoardRun:
     progress: Progress
     optional: bool = False
     place: Place | None = None
+    baselines: Mapping[BaselineKey, Baseline] = field(default_factory=dict)
 
     def execute(self) -> BoardResult:
         """Flash, identify, run, compare, judge."""
@@ -88,6 +93,7 @@ class BoardRun:
         return result
 
     def _execute(self, result: BoardResult, log: BoardLog) -> None:
+        self.baselines = load_baselines(self.options.project)
         build = result.build = self.source.build(self.board.name)
         subject = self.source.subject(self.board, build, self.options.samples)
         if build.mode != "int8":
@@ -154,6 +160,11 @@ class BoardRun:
             session.reset()
             who_is_there(session, self.board.reset_settle_ms / 1000)
         check_shape(session, model)
+        if self.board.core == "avr":
+            result.known_sequence = known_sequence(session)
+        result.baseline = find_baseline(
+            self.baselines, build, bool(result.simulated), identity.clock_hz
+        )
         cost = result.cost = subject.cost
         exercise = Exercise(session, model, self._run_timeout(model.macs, result), self._row_done)
         test = exercise.run_rows("test", subject.rows, result.cycles)

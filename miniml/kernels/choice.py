@@ -137,4 +137,4 @@ def _in_flash(model: QuantizedModel, board: Board, options: KernelOptions) -> Ke
 def plan(core: str, model: QuantizedModel, options: KernelOptions) -> KernelProgram:
     """The assembly of a model for a core of PLANNERS."""
     program: KernelProgram = importlib.import_module(PLANNERS[core]).plan(model, options)
-    return program
+    return dataclasses.replace(program, placement=options.placement)

@@ -96,6 +96,7 @@ class KernelProgram:
         layers: one a layer.
         cycles: exact cycles of given inputs (n, n_inputs), any int8.
         worst_cycles: no input takes more.
+        placement: where code and weights lie while they run.
     """
 
     core: str
@@ -106,6 +107,7 @@ class KernelProgram:
     layers: tuple[LayerPlan, ...]
     cycles: CyclesOfRows
     worst_cycles: int
+    placement: Placement = "flash"
 
 
 class Planner(Protocol):

@@ -56,6 +56,15 @@ def who_is_there(session: Session, settle_s: float) -> Identity:
     return Identity(board=words[0], clock_hz=int(words[1], 16), compiler=compiler, hello=hello)
 
 
+def known_sequence(session: Session) -> int:
+    """Cycles of a sequence that takes `KNOWN_SEQUENCE` on an ATmega; AVR boards only.
+
+    Raises:
+        LinkError: the answer is malformed.
+    """
+    return int.from_bytes(session.data(session.ask("TIME", "2"), 4), "big")
+
+
 def check_board(identity: Identity, board: Board, port: str) -> None:
     """Refuses another board's firmware.
 

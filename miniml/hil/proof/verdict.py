@@ -12,19 +12,15 @@ from miniml.cost import Cost
 from miniml.errors import MiniMLError, NoBoardError
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.place.place import Exporter
+from miniml.hil.proof.baselines import Baseline
 from miniml.hil.proof.comparison import Comparison
+from miniml.hil.proof.cycle_judgement import CycleJudgement, judge_cycles
 from miniml.hil.proof.divergence import Divergence
 from miniml.hil.proof.endurance import Endurance
 from miniml.hil.proof.exercise import Cycles
 from miniml.hil.proof.identity import Identity, StackUse
 
 Verdict = Literal["PASS", "FLAKY", "FAIL", "ERROR", "SKIP"]
-# A C kernel's figure is a fit for one compiler (docs/HARNESS.md, "Cycles").
-COMPILED_TOLERANCE = 0.03
-# Assembly is counted instruction by instruction.
-ASSEMBLY_TOLERANCE = {"avr": 0.0, "cortex-m4": 0.01, "cortex-m0plus": 0.01}
-# Real cores that have neither wait states nor caches: they take what the data sheet says.
-JUDGED_WHEN_REAL = frozenset({"avr"})
 # Bytes by which painted and simulated stack may differ: the simulator sees every byte below the
 # stack pointer, painting only those that were written with another value.
 STACK_SLACK = 16
@@ -50,6 +46,9 @@ class BoardResult:
         comparisons: one a suite that ran.
         cost: foretold figures; None if it did not come so far.
         worst_cycle_error: largest |measured - foretold| / foretold over the rows.
+        known_sequence: cycles of TIME 2; None: not asked.
+        baseline: recorded before for this board, clock, toolchain and model; None: none.
+        cycle_judgement: how the cycles were judged.
         divergence: where the first wrong row leaves the reference.
         replay: file that `miniml replay` runs that row from; empty: there is none.
         endurance: of --repeat or --soak; None: neither was asked for.
@@ -74,6 +73,9 @@ class BoardResult:
     cycles: Cycles = field(default_factory=Cycles)
     cost: Cost | None = None
     worst_cycle_error: float | None = None
+    known_sequence: int | None = None
+    baseline: Baseline | None = None
+    cycle_judgement: CycleJudgement = field(default_factory=CycleJudgement)
     divergence: Divergence | None = None
     replay: str = ""
     endurance: Endurance | None = None
@@ -106,14 +108,16 @@ class BoardResult:
     @property
     def median_cycles(self) -> int | None:
         """Median of the masked figures."""
-        return round(statistics.median(self.cycles.masked)) if self.cycles.masked else None
+        return _median(self.cycles.masked)
+
+    @property
+    def median_unmasked(self) -> int | None:
+        """Median with interrupts as they are, over the first rows."""
+        return _median(self.cycles.unmasked)
 
 
-def tolerance(board: Board, *, simulated: bool, assembly: bool) -> float | None:
-    """How far measured cycles may be from the foretold ones; None: shown, not judged."""
-    if not simulated and board.core not in JUDGED_WHEN_REAL:
-        return None
-    return ASSEMBLY_TOLERANCE[board.core] if assembly else COMPILED_TOLERANCE
+def _median(figures: list[int]) -> int | None:
+    return round(statistics.median(figures)) if figures else None
 
 
 def judge(result: BoardResult, board: Board) -> None:
@@ -135,19 +139,19 @@ def judge(result: BoardResult, board: Board) -> None:
     if result.divergence is not None:
         again = f"; run it again: miniml replay {result.replay}" if result.replay else ""
         reasons.append(f"{result.divergence}{again}")
-    assembly = result.cost is not None and result.cost.exact
-    limit = tolerance(board, simulated=bool(result.simulated), assembly=assembly)
-    worst = result.worst_cycle_error
-    if limit is not None and worst is not None and worst > limit:
-        reasons.append(
-            f"cycles are up to {worst:.2%} from the foretold ones, {limit:.0%} are allowed"
-        )
-    endurance = result.endurance
-    if limit is not None and endurance is not None and (endurance.worst_change or 0) > limit:
-        reasons.append(
-            f"cycles of one row changed by up to {endurance.worst_change:.2%} from run to run, "
-            f"{limit:.0%} are allowed; first: {endurance.first_change}"
-        )
+    judged = result.cycle_judgement = judge_cycles(
+        board,
+        result.cost,
+        result.cycles,
+        result.worst_cycle_error,
+        result.endurance,
+        result.baseline,
+        simulated=bool(result.simulated),
+        clock_hz=result.identity.clock_hz if result.identity else None,
+        known_sequence=result.known_sequence,
+    )
+    reasons += judged.reasons
+    result.notes += judged.notes
     painted = result.stack.used if result.stack else None
     seen = result.simulator_stack
     if painted is not None and seen is not None and abs(painted - seen) > STACK_SLACK:

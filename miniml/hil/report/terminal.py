@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 HEADINGS = (
-    *("board", "where", "verdict", "rows", "bytes wrong", "foretold", "median", "min", "max"),
+    *("board", "where", "verdict", "rows", "bytes wrong", "foretold", "median"),
+    *("min", "max", "unmasked", "cold"),
     *("flash", "SRAM", "stack", "accuracy", "built by"),
 )
 # "-": no board was found, or nothing tells.
@@ -32,6 +33,8 @@ def cells(board: Mapping[str, Any]) -> tuple[str, ...]:
         number(cycles["median"]),
         number(cycles["min"]),
         number(cycles["max"]),
+        number(cycles.get("unmasked_median")),
+        number(cycles["cold"]),
         number(board["flash"]),
         number(board["sram"]),
         number(board["stack"]),

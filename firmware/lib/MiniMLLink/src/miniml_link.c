@@ -1,6 +1,7 @@
 #include "miniml_link.h"
 
 #include "miniml_device.h"
+#include "miniml_known_sequence.h"
 
 #ifdef __AVR__
 #define MINIML_TEXT(text) PSTR(text)
@@ -221,12 +222,13 @@ static error_code execute(miniml_link *link, uint8_t which, const uint16_t *numb
   case VERB_READ:
     return read_bytes(link, (uint8_t)number, numbers[1], (uint8_t)numbers[2]);
   case VERB_TIME: {
-    if (number > 1) {
+    if (number > MINIML_TIME_LAST) {
       return ERROR_ARGS;
     }
     link->output_layer = 0;
-    const uint32_t cycles = miniml_device_cycles(
-        model->run_layers, (const int8_t *)link->config.input, model->n_layers, number != 0);
+    const uint32_t cycles =
+        miniml_device_cycles(number > 1 ? miniml_known_sequence : model->run_layers,
+                             (const int8_t *)link->config.input, model->n_layers, number != 0);
     miniml_line_put_number(answer, &cycles, sizeof cycles);
     break;
   }

@@ -1,0 +1,81 @@
+"""miniml baseline: cycles that were recorded on a board, to hold later runs to."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from miniml.hil.proof.baselines import Baseline
+
+Subparsers = Any  # argparse has no public name for what add_subparsers returns
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command to the `miniml` parser."""
+    parser = subparsers.add_parser(
+        "baseline",
+        help="record the cycles of the last run, to hold later ones to",
+        description="Keeps test_hil/baselines.json: cycles by board, clock, toolchain, mode and "
+        "model, for boards whose foretold figure is only a lower bound.",
+    )
+    parser.add_argument("action", choices=("record", "show", "forget"), help="what to do")
+    parser.add_argument(
+        "--board",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a board; may be repeated (record and show: default all; forget: required)",
+    )
+    parser.add_argument(
+        "--project-dir",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where platformio.ini is, here or above (default: the working directory)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.set_defaults(run=run_baseline)
+
+
+def run_baseline(arguments: argparse.Namespace) -> int:
+    """`miniml baseline`."""
+    from miniml.errors import UsageError
+    from miniml.hil.baseline_book import forget, record
+    from miniml.hil.project import find_project
+    from miniml.hil.proof.baselines import load_baselines
+
+    project, names = find_project(arguments.project_dir), tuple(arguments.board)
+    lines: list[str] = []
+    if arguments.action == "record":
+        baselines, refused, file = record(project, names)
+        lines = [f"not recorded: {text}" for text in refused] + [f"recorded in {file}; commit it"]
+    elif arguments.action == "forget":
+        if not names:
+            raise UsageError("say whose baselines to forget: --board NAME")
+        baselines = forget(project, names)
+        lines = ["forgotten"]
+    else:
+        known = load_baselines(project).values()
+        baselines = [b for b in known if not names or b.key.board in names]
+        lines = [] if baselines else ["no baselines: miniml run, then miniml baseline record"]
+    if arguments.json:
+        print(json.dumps({"baselines": [asdict(baseline) for baseline in baselines]}, indent=1))
+    else:
+        print("\n".join([*_lines(baselines), *lines]))
+    return 0
+
+
+def _lines(baselines: Iterable[Baseline]) -> list[str]:
+    return [
+        f"{b.key.board} ({'simulated' if b.key.simulated else 'real'}) at {b.key.clock_hz:,} Hz, "
+        f"{b.key.toolchain}, {b.key.mode}, model {b.key.model_id[:16]}: median {b.median:,}, "
+        f"{b.min:,} to {b.max:,} cycles over {b.rows:,} rows"
+        + (f", cold {b.cold:,}" if b.cold is not None else "")
+        + (f", unmasked {b.unmasked:,}" if b.unmasked is not None else "")
+        for b in baselines
+    ]

@@ -170,6 +170,24 @@ def test_cycles_that_change_from_run_to_run() -> None:
     assert "test row 1: 1,000 cycles, then 1,090" in steady.reasons[0]
 
 
+def test_a_cycle_count_that_is_off_once_is_flaky() -> None:
+    with exercise() as (board, doing):
+        cycles = Cycles(masked=[1000, 1250, 1000, 1300, 1000])
+        doing.measure_again(ROWS, cycles, np.full(5, 1000), 0.01)
+        assert (cycles.masked, cycles.flaky) == ([1000] * 5, 2)
+        board.count = lambda: 1100
+        cycles = Cycles(masked=[1000, 1000, 1000, 1100, 1000])
+        doing.measure_again(ROWS, cycles, np.full(5, 1000), 0.01)
+        assert (cycles.masked[3], cycles.flaky) == (1100, 0)
+    result = BoardResult("uno", "Uno", simulated=True, cycles=Cycles(masked=[1000], flaky=1))
+    result.comparisons.append(Comparison("test", rows=1))
+    judge(result, BOARD)
+    assert (result.verdict, result.reasons) == (
+        "FLAKY",
+        ["1 cycle counts were off once and right when measured again"],
+    )
+
+
 def test_raw_traffic_is_in_the_board_s_log(tmp_path: Path) -> None:
     file = tmp_path / "log" / "bench.log"
     log = BoardLog("bench", file)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 
 from miniml.cost import Cost
 from miniml.cost.foretelling import LayerCost
+from miniml.kernels.program import Placement
 
 
 def dump_cost(cost: Cost) -> bytes:
@@ -50,6 +51,7 @@ def load_cost(text: bytes) -> Cost:
             memory=_text(content, "memory"),
             toolchain=_text(content, "toolchain"),
             exact=bool(content["exact"]),
+            placement=_placement(content),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"cost.json is damaged ({error})") from error
@@ -61,6 +63,13 @@ def of_rows(cost: Cost, samples: int | None) -> Cost:
         return cost
     by_row = cost.cycles_by_row[:samples]
     return replace(cost, cycles_by_row=by_row, cycles=round(float(np.median(by_row))))
+
+
+def _placement(content: Mapping[str, Any]) -> Placement:
+    value = content["placement"]
+    if value not in get_args(Placement):
+        raise ValueError("cost.json is damaged (placement)")
+    return cast(Placement, value)
 
 
 def _maybe(content: Mapping[str, Any], key: str) -> int | None:

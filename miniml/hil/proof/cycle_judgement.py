@@ -73,7 +73,7 @@ def judge_cycles(
     if rule.against == "foretold":
         _against_foretold(result, rule, worst_error)
     else:
-        _against_baseline(result, rule, board, cycles, baseline, clock_hz)
+        _against_baseline(result, rule, board, cost, cycles, baseline, clock_hz)
     change = (endurance.worst_change if endurance else None) or 0.0
     if result.limit is not None and endurance is not None and change > result.limit:
         result.reasons.append(
@@ -98,10 +98,16 @@ def _against_baseline(
     result: CycleJudgement,
     rule: CycleRule,
     board: Board,
+    cost: Cost | None,
     cycles: Cycles,
     baseline: Baseline | None,
     clock_hz: int | None,
 ) -> None:
+    if cost is not None and cost.cycles:
+        stalls = round(statistics.median(cycles.masked)) - cost.cycles
+        result.notes.append(
+            f"{stalls:,} cycles ({stalls / cost.cycles:.1%}) above the figure without wait states"
+        )
     record = f"miniml baseline record --board {board.name}"
     if baseline is None:
         clock = f" at {clock_hz:,} Hz" if clock_hz else ""

@@ -174,11 +174,9 @@ def flaky_reasons(result: BoardResult) -> list[str]:
     ]
     if result.power_cycles:
         reasons.append(f"it ran to the end only after {result.power_cycles} retries (its log)")
-    if result.endurance is not None and result.endurance.flaky_cycles:
-        reasons.append(
-            f"{result.endurance.flaky_cycles:,} cycle counts were off once and right when "
-            "measured again"
-        )
+    off = result.cycles.flaky + (result.endurance.flaky_cycles if result.endurance else 0)
+    if off:
+        reasons.append(f"{off:,} cycle counts were off once and right when measured again")
     return reasons
 
 

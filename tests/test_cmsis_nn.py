@@ -26,8 +26,9 @@ from miniml import reference
 from miniml.adapters.cmsis_nn import self_test
 from miniml.adapters.cmsis_nn.adapter import CMSISAdapter, generate
 from miniml.bench.cmsis_nn import SOURCES, includes, version_flags
-from miniml.cost import benchmark_arm, benchmark_avr
+from miniml.cost import benchmark, benchmark_arm, benchmark_avr
 from miniml.cost.benchmark import TARGETS
+from miniml.cost.benchmark_run import ROWS_HEADER, rows_header
 from miniml.errors import MiniMLError, NotQuantizedError
 from miniml.fixed_point import requantize
 from miniml.model import QuantizedModel
@@ -125,19 +126,15 @@ def test_portable_layers_on_the_avr(tmp_path: Path) -> None:
     model = dataclasses.replace(random_model(np.random.default_rng(4), widths=(9, 7, 3)), name="m")
     inputs = np.random.default_rng(0).integers(-128, 128, (10, 9)).astype(np.int8)
     (tmp_path / "model.h").write_text("#include <avr/pgmspace.h>\n" + generate(model, "nothing"))
-    text = ",".join("{" + ",".join(map(str, row)) + "}" for row in inputs.tolist())
-    (tmp_path / "rows.h").write_text(
-        "#define ROWS 10\n#define MODEL(symbol) m_##symbol\n"
-        "#define MODEL_CONSTANT(symbol) M_##symbol\n"
-        "#define MINIML_NOINLINE __attribute__((noinline))\n"
-        f"static const int8_t rows[10][9] PROGMEM = {{{text}}};\n"
-    )
+    (tmp_path / ROWS_HEADER).write_text(rows_header("avr", "m", model.widths[1:], inputs))
     (tmp_path / "main.c").write_text(benchmark_avr.PROGRAM)
     program = tmp_path / "program.elf"
     flags = ["-mmcu=atmega328p", "-std=gnu11", "-Os", "-Wall", "-Wextra", "-Werror"]
-    subprocess.run(["avr-gcc", *flags, str(tmp_path / "main.c"), "-o", str(program)], check=True)
-    _, outputs, _ = benchmark_avr.run("avr", program, model, inputs)
-    np.testing.assert_array_equal(outputs, reference.run_layers(model, inputs)[-1])
+    flags += [f"-I{benchmark.KERNEL}", str(tmp_path / "main.c"), "-o", str(program)]
+    subprocess.run(["avr-gcc", *flags], check=True)
+    outputs = benchmark_avr.run(program, model.widths[1:], inputs).outputs
+    for found, wanted in zip(outputs, reference.run_layers(model, inputs), strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.mark.parametrize("per_row", [False, True])
@@ -214,16 +211,16 @@ def test_what_the_library_itself_refuses_is_no_output(tmp_path: Path, per_row: b
 def test_cores_refuse_a_library_that_rounds_once(tmp_path: Path, core: str, per_row: bool) -> None:
     model = named("first", 9, widths=(7, 5, 4))
     model = model if per_row else one_multiplier(model)
+    inputs = rows(model, 0)[:2]
     headers = {
         "model.h": generate(model, "nothing"),
-        "rows.h": "#define MODEL(symbol) first_##symbol\n",
+        ROWS_HEADER: rows_header(core, "first", model.widths[1:], inputs),
     }
     program = cmsis_nn_library.arm_program(
         core, benchmark_arm.PROGRAM, headers, tmp_path, library_flags=(SINGLE_ROUNDING,)
     )
-    inputs = rows(model, 0)[:2]
-    _, outputs, _ = benchmark_arm.run(core, program, model, inputs)
-    assert (outputs == -128).all()
+    outputs = benchmark_arm.run(core, program, "first", model.widths[1:], inputs).outputs
+    assert (outputs[-1] == -128).all()
 
 
 @pytest.mark.parametrize(
@@ -272,7 +269,7 @@ def test_which_function_runs_which_layer(tmp_path: Path, core: str) -> None:
     ):
         headers = {
             "model.h": generate(model, "nothing"),
-            "rows.h": "#define MODEL(symbol) first_##symbol\n",
+            ROWS_HEADER: rows_header(core, "first", model.widths[1:], rows(model, 0)[:1]),
         }
         compiled = cmsis_nn_library.arm_object(
             core, benchmark_arm.PROGRAM, headers, tmp_path, ("-DCMSISNN_ENABLED",)

@@ -114,7 +114,7 @@ def test_flash_and_sram_are_those_of_the_program(tmp_path: Path) -> None:
         main = PROGRAM.replace(
             "int main(void) {",
             "const void *volatile kept;\nint main(void) {\n"
-            "kept = &MODEL(model); kept = &MODEL(predict);",
+            f"kept = &{model.name}_model; kept = &{model.name}_predict;",
         )
         program = build(
             TARGETS["avr"], model, sample_inputs(model, 1, 2), main, folder, portable_code(model)

@@ -10,7 +10,9 @@ from golden_costs import BOARDS, FIGURES, FILE, MODELS, ROOT, costs
 
 from miniml.bench.contestants import CONTESTANTS
 from miniml.bench.kernel_rows import BOARDS as CORES
-from miniml.bench.kernel_rows import random_nets
+from miniml.bench.kernel_rows import bench_one, random_nets
+from miniml.cost.compiler import run_tool
+from miniml.errors import BudgetError
 
 WORSE = 1.01
 # `miniml bench kernels --out docs/results/kernels.json` records them.
@@ -49,3 +51,15 @@ def test_kernels_are_as_fast_as_recorded(net: str, board: str, tmp_path: Path) -
         assert program.cycles(made.inputs).sum(axis=1).mean() <= WORSE * recorded["cycles"]
     # On AVR also the one in 20 KB.
     assert len(rows) == 2 + (board == "uno" and net == "N5s")
+
+
+def test_a_peer_that_does_not_fit_says_so_in_one_line(tmp_path: Path) -> None:
+    (made,) = random_nets("N5", [1])
+    (bakenn,) = [one for one in CONTESTANTS if one.name == "bakenn"]
+    row = bench_one("N5", [made], "uno", bakenn)
+    assert row.note == "it doesn't fit: 7,360 bytes of SRAM, 2,048 are there"
+    (tmp_path / "a.c").write_text("const char a[70000];")
+    with pytest.raises(
+        BudgetError, match=r"^it doesn't fit: an array of it is larger than .* 32,767"
+    ):
+        run_tool(["avr-gcc", "-c", str(tmp_path / "a.c"), "-o", str(tmp_path / "a.o")])

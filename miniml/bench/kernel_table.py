@@ -24,21 +24,21 @@ def table(rows: Sequence[KernelRow]) -> str:
         for other in recorded["rows"]:
             if other["board"] == board and net in other["cycles_per_mac"]:
                 figure = f"{other['cycles_per_mac'][net]:>8.2f}"
-                lines.append(f"  {other['kernel']:<36} {'':>9} {figure} recorded")
+                lines.append(f"  {other['kernel']:<38} {'':>9} {figure} recorded")
         lines.append("")
     return "\n".join([*lines, f"recorded: {recorded['source']}"])
 
 
 def _block(rows: Sequence[KernelRow]) -> Iterator[str]:
-    yield "  {:<36} {:>9} {:>8} {:>8} {:>8} {:>7} {:>6} {:>6} {:>9}".format(*_HEAD)
+    yield "  {:<38} {:>9} {:>8} {:>8} {:>8} {:>7} {:>6} {:>6} {:>9}".format(*_HEAD)
     for row in rows:
         if row.cycles is None:
-            yield f"  {row.kernel:<36} {row.note}"
+            yield f"  {row.kernel:<38} {row.note}"
             continue
         told = "" if row.foretold is None else f"{row.foretold:.2%}"
         kernel = row.kernel if row.memory == "ideal" else f"{row.kernel}, as shipped"
         yield (
-            f"  {kernel:<36} {row.cycles:>9,} {row.cycles_per_mac:>8.2f} "
+            f"  {kernel:<38} {row.cycles:>9,} {row.cycles_per_mac:>8.2f} "
             f"{row.worst_cycles_per_mac:>8.2f} {row.flash:>8,} {row.sram:>7,} {row.stack:>6,} "
             f"{'yes' if row.exact else 'no':>6} {told:>9}"
         )

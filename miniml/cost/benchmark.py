@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from miniml.adapters import int8
+from miniml.cost.benchmark_run import ROWS_HEADER, rows_header
+from miniml.cost.compiler import AVR_FLASH, AVR_SRAM, run_tool
 from miniml.cost.elf_symbols import loaded_bytes, symbols
 from miniml.cost.paths import Int64Array
-from miniml.errors import BudgetError, UsageError
+from miniml.errors import BudgetError
 from miniml.kernels.program import KernelProgram
 from miniml.model import Int8Array, QuantizedModel
 
 LIBRARY = Path(__file__).parents[2] / "firmware" / "lib" / "MiniML"
 KERNEL = LIBRARY / "src"
-ROWS_HEADER = "rows.h"
 # What a call of anything takes at least, on top of a program's data.
 LEAST_STACK = 64
 
@@ -86,8 +82,8 @@ TARGETS = {
             compile_flags=("-std=gnu11", "-Wall", *_SECTIONS, "-fno-fat-lto-objects"),
             link_flags=("-Wl,--gc-sections", "-fuse-linker-plugin"),
             optimization=("-Os", "-flto"),
-            flash_bytes=32 * 1024,
-            sram_bytes=2048,
+            flash_bytes=AVR_FLASH,
+            sram_bytes=AVR_SRAM,
         ),
         Target(
             core="cortex-m4",
@@ -190,19 +186,25 @@ def measure(
     """
     from miniml.cost import benchmark_arm, benchmark_avr
 
-    one = benchmark_avr if target.core == "avr" else benchmark_arm
+    avr = target.core == "avr"
     if code is None:
         code = kernel_code(model, kernels) if kernels else portable_code(model)
-    program = build(target, model, inputs, one.PROGRAM, folder, code)
+    main = benchmark_avr.PROGRAM if avr else benchmark_arm.PROGRAM
+    program = build(target, model, inputs, main, folder, code)
     flash, sram = loaded_bytes(program)
     _check_room(target, flash, sram)
-    cycles, outputs, stack = one.run(target.core, program, model, inputs, shipped=shipped)
+    widths = model.widths[1:]
+    if avr:  # as shipped its flash has no wait states
+        run = benchmark_avr.run(program, widths, inputs)
+    else:
+        name = model.name
+        run = benchmark_arm.run(target.core, program, name, widths, inputs, shipped=shipped)
     prefix = f"{model.name}_" if kernels else "miniml_"
     found = symbols(program).items()
     return Measurement(
-        cycles=np.array(cycles, np.int64),
-        outputs=outputs,
-        stack=stack,
+        cycles=run.cycles,
+        outputs=run.outputs[-1],
+        stack=run.stack,
         kernel_flash=sum(size for name, (_, size) in found if name.startswith(prefix)),
         flash=flash,
         sram=sram,
@@ -227,15 +229,9 @@ def build(
     code: ModelCode,
 ) -> Path:
     """Compile a program around a model's code, as the target's builder would."""
-    rows = ",\n".join("{" + ",".join(map(str, row)) + "}" for row in inputs.tolist())
-    shape = f"[{len(inputs)}][{model.n_inputs}]"
     texts = {
         "model.h": code.header,
-        ROWS_HEADER: (
-            f"#define ROWS {len(inputs)}\n#define MODEL(symbol) {model.name}_##symbol\n"
-            f"#define MODEL_CONSTANT(symbol) {model.name.upper()}_##symbol\n"
-            f"static const int8_t rows{shape} MINIML_FLASH MINIML_UNUSED = {{\n{rows}}};\n"
-        ),
+        ROWS_HEADER: rows_header(target.core, model.name, model.widths[1:], inputs),
         "main.c": main,
         **code.texts,
     }
@@ -257,20 +253,3 @@ def build(
     link = [*target.machine, *target.optimization, *target.link_flags]
     run_tool([compiler, *link, "-o", str(program), *objects, "-lm"])
     return program
-
-
-def run_tool(command: Sequence[str]) -> str:
-    """Standard output of a compiler's program.
-
-    Raises:
-        UsageError: it is missing, or it failed.
-    """
-    if shutil.which(command[0]) is None:
-        raise UsageError(f"{command[0]} is not on PATH: install it, or leave its core out")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "error" in line]
-        # The folder is a temporary one: the same failure reads the same on any machine.
-        reason = re.sub(r"\S*/(?=[^/\s]+:\d)", "", (lines or ["no reason given"])[0])
-        raise UsageError(f"{command[0]} failed: {reason}")
-    return done.stdout

@@ -237,4 +237,4 @@ def _methods(program: KernelProgram | None) -> str:
     if program is None:
         return "compiled"
     names = [row.method for layer in program.layers for row in layer.rows]
-    return ", ".join(sorted(set(names), key=lambda name: -names.count(name)))
+    return ", ".join(sorted(dict.fromkeys(names), key=lambda name: -names.count(name)))

@@ -111,7 +111,10 @@ class BoardRun:
 
             def attempt() -> None:
                 result.forget_measured()
-                self._attempt(result, place, subject, build, log)
+                try:
+                    self._attempt(result, place, subject, build, log)
+                except BoardError as error:
+                    raise explained(error, place) from error
 
             try:
                 again = with_retries(self.board, place, log, self.cancel, attempt)
@@ -136,8 +139,6 @@ class BoardRun:
             session = Session(line, log, patience=self.options.patience)
             try:
                 self._converse(result, session, line.url, subject, build)
-            except BoardError as error:
-                raise explained(error, place) from error
             finally:
                 result.retries += session.retries
 
@@ -240,7 +241,8 @@ def explained(error: BoardError, place: Place) -> BoardError:
     if not cause or cause in str(error):
         return error
     told = type(error)(f"{error} ({cause})")
-    told.unresponsive = error.unresponsive
+    # A board whose place is lost does not hang.
+    told.unresponsive = error.unresponsive and place.exporter is None
     return told
 
 

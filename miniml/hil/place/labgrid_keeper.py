@@ -119,7 +119,7 @@ class Keeper:
         said = ""
         while not self._ended.is_set():
             holder = self._lab.places[name].acquired if name in self._lab.places else ""
-            if holder == self._lab.user:
+            if holder == self._lab.user and not self._token:
                 return True  # by hand, with labgrid-client: it is used, and stays acquired
             why = f"held by {holder}"
             if not holder:

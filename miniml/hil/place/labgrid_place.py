@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +62,20 @@ class LabgridPlace:
             FlashError: the offline kit's build for a real board.
         """
         began = time.monotonic()
-        # labgrid takes all processes of a user on a machine for one.
-        key = f"labgrid {self._address} {self._wanted}"
-        with board_lock(key, f"labgrid place {self._wanted}", self._wait_s):
+        with self._alone():
             try:
                 self._start(max(0.0, self._wait_s - (time.monotonic() - began)))
                 refuse_kit(self._board, self._world, self.simulated, self.note)
                 yield
             finally:
                 self._stop()
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """labgrid takes all processes of a user on a machine for one, but for reservations."""
+        if "=" in self._wanted:
+            return contextlib.nullcontext()
+        key = f"labgrid {self._address} {self._wanted}"
+        return board_lock(key, f"labgrid place {self._wanted}", self._wait_s)
 
     def port(self) -> str | None:
         """Its URL; None while its exporter sees no such device."""

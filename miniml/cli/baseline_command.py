@@ -6,21 +6,26 @@ import argparse
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from miniml.cli.project_command import (
+    Subparsers,
+    add_bundle_option,
+    project_command,
+    project_of,
+)
 
 if TYPE_CHECKING:
     from miniml.hil.proof.baselines import Baseline
 
-Subparsers = Any  # argparse has no public name for what add_subparsers returns
-
 
 def register(subparsers: Subparsers) -> None:
     """Add the command to the `miniml` parser."""
-    parser = subparsers.add_parser(
+    parser = project_command(
+        subparsers,
         "baseline",
-        help="record the cycles of the last run, to hold later ones to",
-        description="Keeps test_hil/baselines.json: cycles by board, clock, toolchain, mode and "
+        "record the cycles of the last run, to hold later ones to",
+        "Keeps test_hil/baselines.json: cycles by board, clock, toolchain, mode and "
         "model, for boards whose foretold figure is only a lower bound.",
     )
     parser.add_argument("action", choices=("record", "show", "forget"), help="what to do")
@@ -31,14 +36,7 @@ def register(subparsers: Subparsers) -> None:
         metavar="NAME",
         help="a board; may be repeated (record and show: default all; forget: required)",
     )
-    parser.add_argument(
-        "--project-dir",
-        type=Path,
-        default=Path(),
-        metavar="DIR",
-        help="where platformio.ini is, here or above (default: the working directory)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    add_bundle_option(parser)
     parser.set_defaults(run=run_baseline)
 
 
@@ -46,10 +44,9 @@ def run_baseline(arguments: argparse.Namespace) -> int:
     """`miniml baseline`."""
     from miniml.errors import UsageError
     from miniml.hil.baseline_book import forget, record
-    from miniml.hil.project import find_project
     from miniml.hil.proof.baselines import load_baselines
 
-    project, names = find_project(arguments.project_dir), tuple(arguments.board)
+    project, names = project_of(arguments), tuple(arguments.board)
     lines: list[str] = []
     if arguments.action == "record":
         baselines, refused, file = record(project, names)

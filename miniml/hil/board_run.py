@@ -13,7 +13,6 @@ import numpy as np
 from miniml.boards import Board
 from miniml.cost.paths import Int64Array
 from miniml.errors import BoardError, MiniMLError
-from miniml.float_net import DeviceModel
 from miniml.hil.board_log import BoardLog
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.flash import FlashJob, flash
@@ -27,7 +26,6 @@ from miniml.hil.project import miniml_dir
 from miniml.hil.proof.baselines import Baseline, BaselineKey, find_baseline, load_baselines
 from miniml.hil.proof.cycle_rules import cycle_rule
 from miniml.hil.proof.device_rows import score
-from miniml.hil.proof.divergence import first_divergence
 from miniml.hil.proof.endurance import endure
 from miniml.hil.proof.exercise import Exercise, Progress
 from miniml.hil.proof.identity import (
@@ -38,12 +36,12 @@ from miniml.hil.proof.identity import (
     stack_use,
     who_is_there,
 )
-from miniml.hil.proof.replay_file import Replay, save_replay
 from miniml.hil.proof.subject import Subject
 from miniml.hil.proof.verdict import BoardResult, judge, record_error
 from miniml.hil.recovery import with_retries
 from miniml.hil.run_options import RunOptions
 from miniml.hil.source import Source
+from miniml.hil.wrong_row import explain
 from miniml.model import QuantizedModel
 
 # RAMEND of the ATmega328P (data sheet DS40002061, section 8.3).
@@ -197,32 +195,10 @@ class BoardRun:
                 seconds=options.soak_s,
             )
             result.comparisons.append(again)
-        self._explain(result, model, build)
+        explain(result, model, self.options.project)
         result.stack = stack_use(session)
         if self.place is not None and self.place.ours is not None:
             result.simulator_stack = simulator_stack(self.place.ours.control("status"))
-
-    def _explain(self, result: BoardResult, model: DeviceModel, build: FirmwareBuild) -> None:
-        """Says where the first wrong row leaves the reference; saves it for `miniml replay`."""
-        wrong = next((c.wrong for c in result.comparisons if c.wrong is not None), None)
-        if wrong is None:
-            return
-        result.divergence = first_divergence(model, wrong)
-        file = miniml_dir(self.options.project) / "replay" / f"{self.board.name}.json"
-        replay = Replay(
-            board=self.board.name,
-            simulated=bool(result.simulated),
-            mode=build.mode,
-            model_id=build.model_id,
-            build_id=build.build_id,
-            ran=wrong,
-        )
-        try:
-            save_replay(file, replay)
-        except OSError as error:
-            result.notes.append(f"{file}: can't be written ({error.strerror})")
-        else:
-            result.replay = str(file)
 
     def _row_done(self, suite: str, done: int, total: int) -> None:
         # A lost place may still answer, but nobody keeps others from it.

@@ -104,7 +104,7 @@ def _run_simulated(
     with closing(BoardLog(board.name, file, verbose=options.verbose)) as log:
         place = find_place(board, source.boards, build, simulated, log)
         with place.occupied():
-            flash(FlashJob(source.folder, board, place, build, log, cancel))
+            flash(FlashJob(source.folder, board, place, build, log, cancel, options.wait_s))
             with closing(open_board(place, board, log, cancel)) as line:
                 session = Session(line, log, patience=options.patience)
                 identity = who_is_there(session, board.reset_settle_ms / 1000)

@@ -107,8 +107,12 @@ class LinePort:
         """Frees the port; also one that has vanished."""
         if self._pending:
             self._trace(FROM_BOARD, f"{printable(bytes(self._pending))} (no line feed)")
+        # pyserial forgets the socket of a URL unclosed where the far end has hung up.
+        connection = getattr(self._port, "_socket", None)
         with contextlib.suppress(OSError):
             self._port.close()
+        if connection is not None:
+            connection.close()
 
     def _vanished(self) -> PortError:
         gone = PortError(f"port {self.url} vanished: check the cable and run again")

@@ -18,8 +18,10 @@ from miniml.hil.proof.verdict import BoardResult, record_error
 from miniml.hil.report import table, write_reports
 from miniml.hil.report.content import content
 from miniml.hil.report.junit import junit
+from miniml.hil.report.required import unmet
 from miniml.hil.report.standing import standing
 from miniml.hil.report.summary import text
+from miniml.hil.report.terminal import HEADINGS
 
 BOARDS = load_boards(Path(__file__).parent.parent)
 DAY = date(2026, 3, 1)
@@ -161,7 +163,7 @@ def test_text_of_a_device_breaks_out_of_no_report(tmp_path: Path) -> None:
     page = (tmp_path / "summary.md").read_text()
     assert Tags(page).names == {"details", "summary", "pre"}
     (row,) = [line for line in page.splitlines() if line.startswith("| uno |")]
-    assert row.count(" | ") == 13
+    assert row.count(" | ") == len(HEADINGS) - 1
     assert "@all" not in page.replace(page[page.index("<pre>") : page.index("</pre>")], "")
 
 
@@ -190,3 +192,28 @@ def test_a_report_that_is_added_to_has_the_worst_exit_code(tmp_path: Path) -> No
     write_reports(tmp_path, content(None, [result("PASS")]), append=True)
     merged = json.loads((tmp_path / "report.json").read_text())
     assert (merged["exit_code"], len(merged["boards"])) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("board", "enough", "code", "line"),
+    [
+        (result("PASS"), True, 0, None),
+        (result("PASS", simulated=False), False, 0, None),
+        (result("PASS"), False, 1, "required board uno is simulated, and --simulated is never"),
+        (result("PASS", simulated=None), False, 1, "nothing tells that required board uno is real"),
+        (result("FLAKY"), True, 1, "required board uno did not pass: FLAKY"),
+        (result("ERROR"), True, 4, "required board uno did not pass: ERROR"),
+        (result("SKIP", simulated=None), True, 3, "required board uno did not run: "),
+        (result("PASS", "pico"), True, 3, "required board uno did not run"),
+    ],
+)
+def test_a_required_board_must_have_run_and_passed(
+    board: BoardResult, enough: bool, code: int, line: str | None
+) -> None:
+    report = unmet(content(None, [board]), ["uno"], simulated=enough)
+    assert report["exit_code"] == code
+    assert [text[: len(line or "")] for text in report["unmet"]] == ([line] if line else [])
+    whole = table(report)
+    assert all(text in whole for text in report["unmet"])
+    suites = ElementTree.fromstring(junit(report))
+    assert suites[-1].get("name") == ("required boards" if line else suites[0].get("name"))

@@ -8,12 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from miniml.cli.project_command import (
-    Subparsers,
-    add_bundle_option,
-    project_command,
-    project_of,
-)
+from miniml.cli.project_command import Subparsers, project_command
+from miniml.hil.run_arguments import add_bundle_option, project_of
 
 if TYPE_CHECKING:
     from miniml.hil.proof.baselines import Baseline
@@ -46,7 +42,8 @@ def run_baseline(arguments: argparse.Namespace) -> int:
     from miniml.hil.baseline_book import forget, record
     from miniml.hil.proof.baselines import load_baselines
 
-    project, names = project_of(arguments), tuple(arguments.board)
+    project = project_of(arguments.project_dir, arguments.bundle)
+    names = tuple(arguments.board)
     lines: list[str] = []
     if arguments.action == "record":
         baselines, refused, file = record(project, names)

@@ -10,11 +10,10 @@ from miniml.boards import Board, pick_board
 from miniml.cli.project_command import (
     PROBE_WAIT_S,
     Subparsers,
-    add_bundle_option,
-    add_lock_timeout,
     known_boards,
     project_command,
 )
+from miniml.hil.run_arguments import add_bundle_option, add_lock_timeout
 
 
 def register(actions: Subparsers) -> None:

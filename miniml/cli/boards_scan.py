@@ -13,12 +13,11 @@ from miniml.boards import BOARDS_FILE, LOCAL_FILE, Board, pick_board
 from miniml.cli.project_command import (
     PROBE_WAIT_S,
     Subparsers,
-    add_bundle_option,
-    add_lock_timeout,
     known_boards,
     project_command,
 )
 from miniml.errors import PortError, SettingsError, UsageError
+from miniml.hil.run_arguments import add_bundle_option, add_lock_timeout
 
 if TYPE_CHECKING:
     from miniml.hil.finding.attached import AttachedPort

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from miniml.boards import Board, load_boards
-from miniml.cli.duration import seconds
-from miniml.errors import UsageError
-from miniml.hil.project import find_project
+from miniml.hil.run_arguments import project_of
 
 Subparsers = Any  # argparse has no public name for what add_subparsers returns
 # A person who asks who is there doesn't wait for a whole run to end.
@@ -40,53 +38,13 @@ def project_command(
     return parser
 
 
-def add_lock_timeout(parser: argparse.ArgumentParser, default_s: float) -> None:
-    """--lock-timeout, for commands that wait for a board in use."""
-    parser.add_argument(
-        "--lock-timeout",
-        type=_wait,
-        default=default_s,
-        metavar="TIME",
-        help="how long a board that another process has is waited for; 0: not at all "
-        "(default: %(default)g s)",
-    )
-
-
-def _wait(text: str) -> float:
-    return 0.0 if text.strip() == "0" else seconds(text)
-
-
-def add_bundle_option(parser: argparse.ArgumentParser) -> None:
-    """--bundle; `project_of` reads it."""
-    parser.add_argument(
-        "--bundle",
-        type=Path,
-        metavar="FILE",
-        help="what `miniml bundle` packed, in place of a project, a compiler and PlatformIO",
-    )
-
-
-def project_of(arguments: argparse.Namespace) -> Path:
-    """The project's folder; with a bundle, where reports go and boards.local.ini may be.
-
-    Raises:
-        UsageError: there is no project, or no such folder.
-    """
-    folder: Path = arguments.project_dir
-    if arguments.bundle is None:
-        return find_project(folder)
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}: make it, or give another --project-dir")
-    return folder.absolute()
-
-
 def known_boards(arguments: argparse.Namespace) -> tuple[Path, Mapping[str, Board]]:
     """`project_of`, and the boards of the project or the bundle as this bench has them.
 
     Raises:
         UsageError: there is no project, or boards.ini or the bundle is wrong.
     """
-    project = project_of(arguments)
+    project = project_of(arguments.project_dir, arguments.bundle)
     if arguments.bundle is None:
         return project, load_boards(project)
     from miniml.hil.run_options import RunOptions

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from miniml.cli.project_command import add_bundle_option, project_of
+from miniml.hil.run_arguments import add_bundle_option, project_of
 
 Subparsers = Any  # argparse has no public name for what add_subparsers returns
 
@@ -41,7 +41,9 @@ def run_replay(arguments: argparse.Namespace) -> int:
     from miniml.hil.run_options import RunOptions
 
     options = RunOptions(
-        project=project_of(arguments), bundle=arguments.bundle, verbose=arguments.verbose
+        project=project_of(arguments.project_dir, arguments.bundle),
+        bundle=arguments.bundle,
+        verbose=arguments.verbose,
     )
     result = replay_row(options, arguments.file)
     board = result.replay.board

@@ -67,7 +67,6 @@ class BoardRun:
     source: Source
     cancel: threading.Event
     progress: Progress
-    optional: bool = False
     place: Place | None = None
     baselines: Mapping[BaselineKey, Baseline] = field(default_factory=dict)
 
@@ -81,7 +80,7 @@ class BoardRun:
             judge(result, self.board)
         except MiniMLError as error:
             log.add("host", f"{type(error).__name__}: {error}")
-            record_error(result, error, optional=self.optional)
+            record_error(result, error, optional=self.options.optional)
         except Exception as error:
             # A fault of ours on one board must not take the others' results with it.
             for line in traceback.format_exc().splitlines():

@@ -51,16 +51,11 @@ def chosen_boards(options: RunOptions, source: Source) -> list[Board]:
     return source.built()
 
 
-def run_boards(
-    options: RunOptions, source: Source, chosen: Sequence[Board], *, optional: bool = False
-) -> list[BoardResult]:
+def run_boards(options: RunOptions, source: Source, chosen: Sequence[Board]) -> list[BoardResult]:
     """Runs boards whose models `source` has loaded; returns their results in the same order."""
     cancel = threading.Event()
     progress = ProgressLines([board.name for board in chosen], plain=options.verbose)
-    runs = [
-        BoardRun(board, options, source, cancel, progress.of(board.name), optional)
-        for board in chosen
-    ]
+    runs = [BoardRun(board, options, source, cancel, progress.of(board.name)) for board in chosen]
     with ThreadPoolExecutor(max_workers=len(runs)) as pool:
         futures = [pool.submit(run.execute) for run in runs]
         try:

@@ -35,6 +35,9 @@ class RunOptions:
         wait_s: how long a board in use is waited for.
         unpoison: touch also a board that did not come back in an earlier run.
         verbose: show what happens, command lines included.
+        optional: no board is a SKIP.
+        required: boards that must have run and passed.
+        append: add to the report that is there.
     """
 
     project: Path
@@ -54,6 +57,9 @@ class RunOptions:
     wait_s: float = DEFAULT_WAIT_S
     unpoison: bool = False
     verbose: bool = False
+    optional: bool = False
+    required: tuple[str, ...] = ()
+    append: bool = False
 
     @property
     def random_rows(self) -> int:

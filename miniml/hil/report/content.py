@@ -46,6 +46,7 @@ def content(
         "exit_code": worst_code(board["exit_code"] for board in listed),
         "model": described,
         "boards": listed,
+        "unmet": [],
     }
     printable_report: dict[str, Any] = printable(report)
     return printable_report

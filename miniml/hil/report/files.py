@@ -94,7 +94,9 @@ def _merged(file: Path, report: Mapping[str, Any]) -> Mapping[str, Any]:
             if board["name"] not in {new["name"] for new in report["boards"]}
         ]
         boards = [*kept, *report["boards"]]
-        code = worst_code(int(board["exit_code"]) for board in boards)
+        codes = [int(board["exit_code"]) for board in boards]
+        codes += [int(one["exit_code"]) for one in (before, report) if one.get("unmet")]
+        lacking = [*before.get("unmet", ()), *report["unmet"]]
     except (OSError, ValueError, KeyError, TypeError):
         return report
-    return {**report, "exit_code": code, "boards": boards}
+    return {**report, "exit_code": worst_code(codes), "boards": boards, "unmet": lacking}

@@ -11,17 +11,14 @@ from typing import Any
 from xml.etree import ElementTree
 
 from miniml.hil.report.standing import QUARANTINED
-
-# None: no board was found, or nothing tells.
-WHERE = {True: "simulated", False: "real", None: "unknown"}
+from miniml.hil.report.where import title, where
 
 
 def junit(report: Mapping[str, Any]) -> bytes:
     """The XML of a report; a board that could not run is an error, not a failure."""
     root = ElementTree.Element("testsuites", name="miniml")
     for board in report["boards"]:
-        name = f"{board['name']} ({WHERE[board['simulated']]})"
-        suite = ElementTree.SubElement(root, "testsuite", name=name)
+        suite = ElementTree.SubElement(root, "testsuite", name=title(board))
         cases = [_suite_case(suite, board, part) for part in board["suites"]]
         whole = _case(suite, board, "board")
         message = "; ".join(board["reasons"])
@@ -41,6 +38,14 @@ def junit(report: Mapping[str, Any]) -> bytes:
             ("skipped", "skipped"),
         ):
             suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
+    if report["unmet"]:
+        number = str(len(report["unmet"]))
+        counts = {"tests": number, "failures": number, "errors": "0", "skipped": "0"}
+        suite = ElementTree.SubElement(root, "testsuite", {"name": "required boards", **counts})
+        for line in report["unmet"]:
+            words = {"classname": "miniml.required", "name": line}
+            case = ElementTree.SubElement(suite, "testcase", words)
+            ElementTree.SubElement(case, "failure", message=line, type="required")
     ElementTree.indent(root)
     text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
@@ -62,7 +67,6 @@ def _suite_case(
 
 
 def _case(suite: ElementTree.Element, board: Mapping[str, Any], name: str) -> ElementTree.Element:
-    where = WHERE[board["simulated"]]
     return ElementTree.SubElement(
-        suite, "testcase", classname=f"miniml.{board['name']}", name=f"{name} ({where})"
+        suite, "testcase", classname=f"miniml.{board['name']}", name=f"{name} ({where(board)})"
     )

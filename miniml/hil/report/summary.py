@@ -21,7 +21,7 @@ def summary(report: Mapping[str, Any]) -> str:
     aligned = ("---" if heading in TEXT_COLUMNS else "--:" for heading in HEADINGS)
     lines += [_row(HEADINGS), "|" + "|".join(aligned) + "|"]
     lines += [_row(cells(board)) for board in boards]
-    lines += [f"- {text(line)}" if line else "" for line in remarks(boards)]
+    lines += [f"- {text(line)}" if line else "" for line in remarks(report)]
     for board in boards:
         if board["log"]:
             log = "\n".join(board["log"][-MAX_LOG_LINES:])

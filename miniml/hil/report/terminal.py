@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 HEADINGS = (
@@ -61,13 +61,13 @@ def table(report: Mapping[str, Any]) -> str:
         ]
     for row in rows:
         lines.append("  ".join(_aligned(row[i], i, widths[i]) for i in range(len(row))).rstrip())
-    lines += remarks(report["boards"])
+    lines += remarks(report)
     return "\n".join(lines)
 
 
-def remarks(boards: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Suites, reasons and notes, a line each."""
-    lines = [""]
+def remarks(report: Mapping[str, Any]) -> list[str]:
+    """Suites, reasons and notes, a line each; at last what --require lacks."""
+    lines, boards = [""], report["boards"]
     for board in boards:
         suites = ", ".join(
             f"{suite['name']} {suite['rows']:,} rows {suite['bytes_compared']:,} bytes"
@@ -82,7 +82,7 @@ def remarks(boards: Sequence[Mapping[str, Any]]) -> list[str]:
         lines += [f"{board['name']}: {note}" for note in board["notes"]]
     if any(board["simulated"] for board in boards):
         lines.append("Simulated boards count cycles by the makers' tables, not on silicon.")
-    return lines
+    return [*lines, *report["unmet"]]
 
 
 def endurance(again: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from miniml.hil.proof.baselines import (
 )
 from miniml.hil.proof.cycle_judgement import KNOWN_SEQUENCE, judge_cycles
 from miniml.hil.proof.cycle_rules import cycle_rule
+from miniml.hil.proof.endurance import Endurance
 from miniml.hil.proof.exercise import Cycles
 from miniml.kernels.program import Placement
 
@@ -118,6 +119,24 @@ def test_without_a_baseline_cycles_are_shown_and_the_way_to_one_is_said() -> Non
     against, reasons, notes = judged([9000, 9000], BASELINE)
     assert (against, reasons) == ("", [])
     assert "the baseline is of 3 rows, this run of 2" in notes[1]
+
+
+@pytest.mark.parametrize(("board", "fails"), [(UNO, True), (PICO, False)])
+def test_only_foretold_cycles_must_stay_the_same(board: Board, fails: bool) -> None:
+    changed = Endurance(worst_change=0.06, first_change="test row 2: 1,000 cycles, then 1,060")
+    found = judge_cycles(
+        board,
+        cost("flash"),
+        Cycles(masked=[1000] * 3),
+        0.0,
+        changed,
+        dataclasses.replace(BASELINE, median=1000),
+        simulated=False,
+        clock_hz=None,
+    )
+    said = found.reasons if fails else found.notes
+    assert any("changed by up to 6.00% from run to run" in text for text in said)
+    assert bool(found.reasons) is fails
 
 
 def test_a_clone_with_another_core_is_named_and_not_judged() -> None:

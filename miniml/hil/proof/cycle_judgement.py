@@ -75,11 +75,16 @@ def judge_cycles(
     else:
         _against_baseline(result, rule, board, cost, cycles, baseline, clock_hz)
     change = (endurance.worst_change if endurance else None) or 0.0
-    if result.limit is not None and endurance is not None and change > result.limit:
+    if endurance is None or not change:
+        return result
+    text = f"cycles of one row changed by up to {change:.2%} from run to run"
+    if result.judged == "foretold" and change > rule.limit:
         result.reasons.append(
-            f"cycles of one row changed by up to {change:.2%} from run to run, "
-            f"{result.limit:.0%} are allowed; first: {endurance.first_change}"
+            f"{text}, {rule.limit:.0%} are allowed; first: {endurance.first_change}"
         )
+    else:
+        # A cache may hold other lines each time: only the median is judged there.
+        result.notes.append(f"{text}; first: {endurance.first_change}")
     return result
 
 

@@ -19,6 +19,7 @@ from miniml.cli import (
     model_commands,
     quantize_command,
     replay_command,
+    simulate_command,
 )
 from miniml.errors import MiniMLError
 
@@ -42,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     board_commands.register(commands)
     replay_command.register(commands)
     baseline_command.register(commands)
+    simulate_command.register(commands)
     boards_commands.register(commands)
     bundle_command.register(commands)
     bench_commands.register(commands)

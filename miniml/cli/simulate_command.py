@@ -9,9 +9,10 @@ import threading
 import time
 
 from miniml.boards import load_boards, pick_board
-from miniml.cli.project_command import Subparsers, add_lock_timeout, project_command
+from miniml.cli.project_command import Subparsers, project_command
 from miniml.errors import UsageError
 from miniml.hil.project import find_project
+from miniml.hil.run_arguments import add_lock_timeout
 from miniml.hil.run_options import DEFAULT_WAIT_S, RunOptions
 
 LOCALHOST = "127.0.0.1"

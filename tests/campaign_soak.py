@@ -24,7 +24,7 @@ from pio_extra.offline import kit  # noqa: E402
 
 BOARDS = ("uno", "nanoatmega328", "stm32f4", "pico")
 ROUNDS = 512
-BOARD_REQUESTS = 50
+BOARD_REQUESTS = 250
 SAVE_EVERY = 2
 
 

@@ -13,6 +13,7 @@ from faulty_line import Fault, FaultyLine
 from hil_bench import Bench, make_bench, powered, spoil_weights
 from sim_avr_program import compile_avr
 
+from miniml.hil.link.codec import crc16
 from miniml.hil.proof.verdict import BoardResult
 
 # Of the time-outs: two seconds for HELLO, half a second for each of four attempts.
@@ -86,6 +87,28 @@ def test_a_line_that_loses_and_spoils_answers_changes_no_result(
     assert (result.verdict, result.reasons) == ("PASS", [])
     assert result.retries > 3
     assert result.samples == 4
+
+
+def test_a_wrong_byte_with_the_right_crc_is_flaky_once(bench: Bench, line: FaultyLine) -> None:
+    long_answers = 0
+
+    def wrong_once(number: int, text: bytes) -> bytes:
+        nonlocal long_answers
+        if len(text) < 50 or number < 6:  # RUN and READ of whole lines
+            return text
+        long_answers += 1
+        if long_answers != 3:
+            return text
+        body = text[1:-7] + (b"0" if text[-7:-6] != b"0" else b"1")
+        return b"!%s*%04X\n" % (body, crc16(body))
+
+    line.fault = wrong_once
+    result = bench.start(bench.options(port=line.port))
+    assert (result.verdict, result.exit_code, result.mismatches) == ("FLAKY", 1, 0)
+    assert (
+        "1 of 4 rows differed once and were right when run again; first: test row"
+        in (result.reasons[0])
+    )
 
 
 @pytest.mark.parametrize(

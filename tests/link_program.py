@@ -16,7 +16,8 @@ from miniml.model import QuantizedModel
 BUILD_ID = "fedcba9876543210" * 4
 CLOCK_HZ = 16_000_000
 
-MAIN = r"""
+# What a host has to bring; BUILD_ID_HERE is replaced.
+DEVICE = r"""
 #include <miniml_device.h>
 #include <miniml_link.h>
 #include <stdio.h>
@@ -39,6 +40,11 @@ void miniml_device_stack(uint16_t *used, uint16_t *untouched) {
   *untouched = 0xFFFE;
 }
 
+"""
+
+MAIN = (
+    DEVICE
+    + r"""
 int main(void) {
   static miniml_link link;
   miniml_link_start(&link, &config);
@@ -55,6 +61,7 @@ int main(void) {
   return 0;
 }
 """
+)
 
 
 def link_model() -> QuantizedModel:

@@ -20,8 +20,9 @@ READ_BYTES = 22
 
 _REQUEST_TEXT = re.compile(rb"[!->@-`{-~]+(?: [!->@-`{-~]+)*")
 _ANSWER_TEXT = re.compile(rb"[!-)+-~]+(?: [!-)+-~]+)*")
-# A line that lost its '!': log text seldom ends like this, and to ask again does no harm.
-_END_OF_ANSWER = re.compile(rb".*\*[0-9A-F]{4}", re.DOTALL)
+# A line that lost its '!': log text seldom ends like this, and to ask again does no harm. One
+# with a '?' is an echo of ours.
+_END_OF_ANSWER = re.compile(rb"[^?].*\*[0-9A-F]{4}", re.DOTALL)
 _ANSWER = re.compile(rb"!([0-9A-F]{2}) (OK|ERR)((?: [!-)+-~]+)*)\*([0-9A-F]{4})")
 
 

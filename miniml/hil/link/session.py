@@ -59,6 +59,8 @@ class Session:
         self._sequence = 0
         # Whether anything came that is no answer, since the last request.
         self._heard = False
+        # Requests made, and how often one was sent again.
+        self.requests = 0
         self.retries = 0
 
     def hello(self, settle_s: float = 0.0) -> Hello:
@@ -202,6 +204,7 @@ class Session:
             raise LinkError(f"the board's answer has the wrong length: {error}") from error
 
     def _next(self, *words: str) -> Request:
+        self.requests += 1
         self._sequence = (self._sequence + 1) % (MAX_SEQUENCE + 1)
         return Request(self._sequence, words)
 

@@ -1,0 +1,1 @@
+"""Faults injected between the harness's session and the firmware's link: `miniml bench faults`."""

@@ -17,6 +17,7 @@ from random_models import random_model
 
 from miniml.boards import load_boards
 from miniml.cost import Cost
+from miniml.errors import PortError
 from miniml.hil import board_log
 from miniml.hil.board_log import BoardLog
 from miniml.hil.duration import seconds
@@ -25,7 +26,7 @@ from miniml.hil.link.line_port import LinePort
 from miniml.hil.link.session import Session
 from miniml.hil.progress import ProgressLines
 from miniml.hil.proof.comparison import Comparison
-from miniml.hil.proof.endurance import endure
+from miniml.hil.proof.endurance import Endurance, endure
 from miniml.hil.proof.exercise import Cycles, Exercise
 from miniml.hil.proof.verdict import BoardResult, judge
 from miniml.hil.report import table, write_reports
@@ -122,8 +123,11 @@ def again(
         first = doing.run_rows("test", ROWS, cycles)
         times = iter(range(10**6))
         board.count = lambda: drift(next(times))
-        more, endurance = endure(
-            doing, MODEL, ROWS, cycles.masked, quiet, passes=passes, seconds=soak_s
+        more, endurance = Comparison("again"), Endurance()
+        endure(
+            *(more, endurance, doing, MODEL, ROWS, cycles.masked, quiet),
+            passes=passes,
+            seconds=soak_s,
         )
     foretold = Cost(0, 0, None, 1000, None, None, np.full(5, 1000), (), None, None)
     result = BoardResult("uno", "Uno", simulated=True, cost=foretold, cycles=cycles)
@@ -159,6 +163,22 @@ def test_a_soak_ends_in_time_and_at_a_repeated_difference() -> None:
     assert result.endurance.stopped == "a difference repeated"
     result = again(spoil_runs(22), passes=4)
     assert (result.verdict, result.comparisons[1].flaky) == ("FLAKY", 1)
+
+
+def test_a_soak_that_the_board_ends_tells_how_far_it_came() -> None:
+    more, endurance = Comparison("again"), Endurance()
+    with exercise() as (board, doing):
+
+        def tire() -> int:
+            board.close()
+            return 1000
+
+        times = iter([lambda: 1000] * 12)
+        board.count = lambda: next(times, tire)()
+        with pytest.raises(PortError):
+            endure(more, endurance, doing, MODEL, ROWS, [1000] * 5, quiet, passes=99, seconds=0)
+    assert (more.rows, endurance.passes) == (13, 3)
+    assert endurance.inferences > 30
 
 
 def test_cycles_that_change_from_run_to_run() -> None:

@@ -24,9 +24,10 @@ from miniml.hil.place.place import Place
 from miniml.hil.place.poison import check_poison, lift_poison, poison
 from miniml.hil.project import miniml_dir
 from miniml.hil.proof.baselines import Baseline, BaselineKey, find_baseline, load_baselines
+from miniml.hil.proof.comparison import Comparison
 from miniml.hil.proof.cycle_rules import cycle_rule
 from miniml.hil.proof.device_rows import score
-from miniml.hil.proof.endurance import endure
+from miniml.hil.proof.endurance import SUITE, Endurance, endure
 from miniml.hil.proof.exercise import Exercise, Progress
 from miniml.hil.proof.identity import (
     check_board,
@@ -184,7 +185,11 @@ class BoardRun:
             floats = subject.hard_floats(options.float_rows)
             result.comparisons.append(exercise.quantize_rows(model, floats))
         if (options.repeat > 1 or options.soak_s) and not result.mismatches and len(subject.rows):
-            again, result.endurance = endure(
+            again, result.endurance = Comparison(SUITE), Endurance()
+            result.comparisons.append(again)
+            endure(
+                again,
+                result.endurance,
                 exercise,
                 model,
                 subject.rows,
@@ -193,7 +198,6 @@ class BoardRun:
                 passes=options.repeat,
                 seconds=options.soak_s,
             )
-            result.comparisons.append(again)
         explain(result, model, self.options.project)
         result.stack = stack_use(session)
         if self.place is not None and self.place.ours is not None:

@@ -39,6 +39,8 @@ class Endurance:
 
 
 def endure(
+    comparison: Comparison,
+    result: Endurance,
     exercise: Exercise,
     model: DeviceModel,
     rows: Values,
@@ -47,10 +49,11 @@ def endure(
     *,
     passes: int,
     seconds: float,
-) -> tuple[Comparison, Endurance]:
+) -> None:
     """Runs the rows until `passes` rounds and `seconds` are over, or a difference repeats.
 
     Args:
+        comparison, result: new; they tell how far it came, also where the board gave up.
         exercise: has run the rows once.
         model: what the board computes.
         rows: (n, n_inputs), at least one.
@@ -59,7 +62,7 @@ def endure(
         passes: rounds in all, the first one included.
         seconds: 0: no soak.
     """
-    comparison, result = Comparison(SUITE), Endurance(inferences=len(rows) + len(masked))
+    result.inferences = len(rows) + len(masked)
     expected = expected_layers(model, rows)
     timed = len(masked) == len(rows)
     begin = time.monotonic()
@@ -75,13 +78,12 @@ def endure(
             progress(SUITE, comparison.rows, total)
         exercise.check_output(comparison, row, rows[row], [layer[row] for layer in expected])
         result.inferences += 1
+        result.passes = 1 + comparison.rows // len(rows)
         if timed:
             _compare_cycles(exercise, result, row, masked[row])
         if comparison.mismatches:
             result.stopped = "a difference repeated"
-    result.passes += comparison.rows // len(rows)
     progress(*((SOAK, int(seconds), int(seconds)) if seconds else (SUITE, total, total)))
-    return comparison, result
 
 
 def _compare_cycles(exercise: Exercise, result: Endurance, row: int, before: int) -> None:

@@ -178,19 +178,30 @@ def test_picotool_names_bus_and_address(
     flash(flash_job(tmp_path, "pico", flash_method="picotool"))
     uf2 = str(tmp_path / "firmware.uf2")
     assert tools.calls() == [["picotool", "load", "-v", "-x", uf2, "--bus", "1", "--address", "21"]]
+    # Where the port isn't the chip's own, nothing tells whose loader it is.
     devices(monkeypatch, BOOTSEL)
-    with pytest.raises(FlashError, match="another RP2040 is already in BOOTSEL"):
-        flash(flash_job(tmp_path, "pico", flash_method="picotool"))
+    with pytest.raises(FlashError, match=r"another RP2040 is already in BOOTSEL \(USB 1-1\.4\)"):
+        flash(flash_job(tmp_path, "pico", flash_method="picotool", reset="none"))
+
+
+def test_a_chips_own_port_tells_where_its_dfu_loader_will_be(
+    tools: FakeTools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = AttachedPort(PORT, (0x0483, 0x5740), "357236543131", "1-1.4:1.0")
+    monkeypatch.setattr(method, "attached_ports", lambda: [own])
+    devices(monkeypatch, LOADER)  # in another socket: some other board's
+    tools.add("dfu-util")
+    flash(flash_job(tmp_path, "stm32f4", flash_method="dfu"))
+    assert tools.calls()[0][1:3] == ["-p", "1-1.4"]
 
 
 def test_the_loader_in_the_boards_socket_is_taken() -> None:
     elsewhere = UsbDevice(BOOTSEL.usb_id, BOOTSEL.serial, "1-1.9", 1, 30)
-    port = AttachedPort(PORT, location="1-1.4:1.0")
     both = [elsewhere, BOOTSEL]
-    assert pick_device(both, [BOOTSEL.usb_id], what="boot loader", port=port) == BOOTSEL
+    assert pick_device(both, [BOOTSEL.usb_id], what="boot loader", socket="1-1.4") == BOOTSEL
     with pytest.raises(FlashError, match="2 devices may be the board's boot loader"):
         pick_device(both, [BOOTSEL.usb_id], what="boot loader")
-    assert pick_device(both, [LOADER.usb_id], what="boot loader", port=port) is None
+    assert pick_device(both, [LOADER.usb_id], what="boot loader", socket="1-1.4") is None
 
 
 def test_sysfs_is_read(tmp_path: Path) -> None:

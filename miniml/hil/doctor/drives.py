@@ -9,7 +9,7 @@ from typing import Any
 from miniml.hil.doctor.check import Check, ok, problem, unchecked
 from miniml.hil.doctor.machine import Machine
 from miniml.hil.finding.usb_devices import RP2040_BOOT, UsbDevice
-from miniml.hil.flash.uf2_copy import DRIVE_NAME
+from miniml.hil.flash.drives import DRIVE_NAME
 
 # util-linux before 2.37 knows one mount point a device only.
 COLUMNS = ("PATH,LABEL,MOUNTPOINTS", "PATH,LABEL,MOUNTPOINT")

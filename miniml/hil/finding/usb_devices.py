@@ -17,6 +17,8 @@ ST_LINKS = (0x3744, 0x3748, 0x374A, 0x374B, 0x374D, 0x374E, 0x374F, 0x3752, 0x37
 # The STM32's ROM loader (AN2606, AN3156), and the RP2040's (datasheet, 2.8.1).
 STM32_DFU = (ST, 0xDF11)
 RP2040_BOOT = (0x2E8A, 0x0003)
+# A program's own serial port by the official STM32 core (its USBD_VID and USBD_PID).
+STM32_CDC = (ST, 0x5740)
 NAMES = {
     STM32_DFU: "STM32 in its DFU loader",
     RP2040_BOOT: "RP2040 in BOOTSEL",

@@ -10,7 +10,7 @@ from miniml.hil.flash.enter import enter_loader, leave_loader
 from miniml.hil.flash.method import FlashJob
 from miniml.hil.flash.platformio_upload import upload
 from miniml.hil.flash.tools import find_tool
-from miniml.hil.flash.which_device import one_word, pick_device
+from miniml.hil.flash.which_device import loader_socket, one_word, pick_device
 
 FLASH_START = 0x0800_0000
 LOADER_TIMEOUT_S = 10.0
@@ -22,7 +22,7 @@ class Dfu:
     def flash(self, job: FlashJob) -> None:
         """Into the loader, write, leave: the program starts."""
         known = device_flags(job)
-        enter_loader(job)
+        enter_loader(job, ask=True)
         try:
             flags = known or self._await_loader(job)
             if job.direct:
@@ -50,11 +50,8 @@ def device_flags(job: FlashJob) -> list[str]:
     """What tells this board's loader from others, while the board still has its port."""
     if job.board.flash_serial:
         return ["-S", one_word(job.board.flash_serial)]
-    port = job.adapter()
-    # The loader comes up in the same USB socket, if the port was the chip's own and no adapter's.
-    if port is not None and port.location and job.board.reset in ("verb", "touch1200"):
-        return ["-p", port.socket]
-    return []
+    socket = loader_socket(job)
+    return ["-p", socket] if socket else []
 
 
 def command(job: FlashJob, flags: list[str]) -> list[str]:

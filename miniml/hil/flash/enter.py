@@ -16,14 +16,25 @@ BUTTONS = {"stm32f405": ("boot0 1", "reset"), "rp2040": ("bootsel",)}
 PATIENCE = 0.25
 
 
-def enter_loader(job: FlashJob) -> None:
+def enter_loader(job: FlashJob, *, ask: bool = False) -> None:
     """By the `reset` of the section; `none` and `dtr` leave it to the tool or to a person.
+
+    Args:
+        job: what is flashed.
+        ask: the loader is a USB device: the firmware, if the board has one, may be asked without
+            harm. One on a UART would take the question for its host's first byte.
 
     Raises:
         BoardError: the port is missing, or the simulated board is.
     """
     if job.board.reset == "verb" and ask_for_loader(job):
         return
+    if ask and job.board.reset == "none" and job.place.port() is not None:
+        try:
+            if ask_for_loader(job):
+                return
+        except PortError as error:  # then a person has to press its buttons
+            job.log.add("host", f"no boot loader by the link's BOOT: {error}")
     if job.board.reset == "touch1200":
         port = job.port()
         job.log.add("host", f"open {port} at {TOUCH_BAUD} baud to enter the boot loader")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 
 from miniml.errors import FlashError
-from miniml.hil.finding.attached import AttachedPort
 from miniml.hil.finding.usb_devices import RP2040_BOOT, UsbDevice, usb_devices
 from miniml.hil.flash.bootsel import rp2040_lock
 from miniml.hil.flash.enter import enter_loader
 from miniml.hil.flash.method import FlashJob
 from miniml.hil.flash.tools import find_tool
-from miniml.hil.flash.which_device import pick_device
+from miniml.hil.flash.which_device import loader_socket, pick_device
 
 LOADER_TIMEOUT_S = 15.0
 
@@ -25,20 +24,24 @@ class Picotool:
     def flash(self, job: FlashJob) -> None:
         """Into BOOTSEL, write, verify, start."""
         with rp2040_lock(job):
-            port = job.adapter()
-            before = [device.location for device in usb_devices() if device.usb_id == RP2040_BOOT]
-            if before:
+            socket = loader_socket(job)
+            device = pick_device(usb_devices(), [RP2040_BOOT], what="boot loader", socket=socket)
+            if device is not None and not socket:
                 raise FlashError(
-                    f"another RP2040 is already in BOOTSEL (USB {before[0]}): finish or unplug it"
+                    f"another RP2040 is already in BOOTSEL (USB {device.location}): finish or "
+                    "unplug it"
                 )
-            enter_loader(job)
-            job.run(command(job, self._await_loader(job, port)))
+            if device is None:
+                enter_loader(job, ask=True)
+                device = self._await_loader(job, socket)
+            job.run(command(job, device))
             job.port()  # within the lock: until it is back, its socket tells it from another
 
-    def _await_loader(self, job: FlashJob, port: AttachedPort | None) -> UsbDevice:
+    def _await_loader(self, job: FlashJob, socket: str) -> UsbDevice:
         deadline = time.monotonic() + LOADER_TIMEOUT_S
         while not job.cancel.is_set():
-            if found := pick_device(usb_devices(), [RP2040_BOOT], what="boot loader", port=port):
+            found = pick_device(usb_devices(), [RP2040_BOOT], what="boot loader", socket=socket)
+            if found is not None:
                 return found
             if time.monotonic() > deadline:
                 raise FlashError(

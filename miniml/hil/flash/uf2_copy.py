@@ -5,20 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import string
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from miniml.errors import FlashError
 from miniml.hil.flash.bootsel import rp2040_lock
+from miniml.hil.flash.drives import DRIVE_NAME, drive_socket, is_drive, mounted_drives
 from miniml.hil.flash.enter import enter_loader
 from miniml.hil.flash.method import FlashJob
+from miniml.hil.flash.which_device import loader_socket
 
-DRIVE_NAME = "RPI-RP2"
-# Present on every RP2040 drive (datasheet RP2040, 2.8.4, "USB Mass Storage Interface").
-MARKER_FILE = "INFO_UF2.TXT"
 DRIVE_TIMEOUT_S = 15.0
 LEAVE_TIMEOUT_S = 30.0
 
@@ -41,21 +38,21 @@ class Uf2Copy:
                 # The ROM reboots with the last block; the file may be gone before it is closed.
                 if drive.exists():
                     raise FlashError(f"can't copy {image.name} to {drive}: {error}") from error
-            self._await(job, lambda: not _is_drive(drive), LEAVE_TIMEOUT_S, f"{drive} stayed")
+            self._await(job, lambda: not is_drive(drive), LEAVE_TIMEOUT_S, f"{drive} stayed")
             job.port()  # within the lock, until it is back
 
     def _enter_bootsel(self, job: FlashJob) -> Path:
-        before = set(drives(job))
-        if job.place.ours is None and before:
+        socket = loader_socket(job)
+        found = boards_drives(job, socket)
+        if found and job.place.ours is None and drive_socket(found[0]) != (socket or None):
             raise FlashError(
-                f"another RP2040 is already in BOOTSEL ({min(before)}): finish or unplug it"
+                f"another RP2040 is already in BOOTSEL ({found[0]}): finish or unplug it"
             )
-        if not before:
-            enter_loader(job)
-        found: list[Path] = []
+        if not found:
+            enter_loader(job, ask=True)
 
         def appeared() -> bool:
-            found[:] = drives(job)
+            found[:] = boards_drives(job, socket)
             return bool(found)
 
         self._await(job, appeared, DRIVE_TIMEOUT_S, f"no drive {DRIVE_NAME} appeared")
@@ -78,33 +75,13 @@ class Uf2Copy:
             time.sleep(0.05)
 
 
-def drives(job: FlashJob) -> list[Path]:
-    """The boot drives that are there: the simulated board's own, else the machine's."""
+def boards_drives(job: FlashJob, socket: str) -> list[Path]:
+    """The drives that may be this board's: not those that are known to hang in other sockets."""
     if job.place.ours is not None:
         own = job.place.ours.state / DRIVE_NAME
         return [own] if own.is_dir() else []
-    return [path for path in _mount_points() if _is_drive(path)]
-
-
-def _mount_points() -> Iterator[Path]:
-    if override := os.environ.get("MINIML_UF2_DRIVE"):
-        yield Path(override)
-    elif sys.platform == "win32":
-        yield from (Path(f"{letter}:/") for letter in string.ascii_uppercase[3:])
-    elif sys.platform == "darwin":
-        yield Path("/Volumes") / DRIVE_NAME
-    else:
-        for base in ("/media", "/run/media", "/mnt"):
-            with contextlib.suppress(OSError):
-                yield Path(base) / DRIVE_NAME
-                yield from Path(base).glob(f"*/{DRIVE_NAME}*")
-
-
-def _is_drive(path: Path) -> bool:
-    try:
-        return (path / MARKER_FILE).is_file()
-    except OSError:
-        return False
+    drives = mounted_drives()
+    return [drive for drive in drives if not socket or drive_socket(drive) in ("", socket)]
 
 
 def _flush(path: Path) -> None:

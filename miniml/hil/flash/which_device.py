@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 
 from miniml.errors import FlashError
-from miniml.hil.finding.attached import AttachedPort
-from miniml.hil.finding.usb_devices import UsbDevice
+from miniml.hil.finding.usb_devices import STM32_CDC, UsbDevice
+from miniml.hil.flash.method import FlashJob
 
 
 def pick_device(
@@ -16,7 +16,7 @@ def pick_device(
     *,
     what: str,
     serial: str = "",
-    port: AttachedPort | None = None,
+    socket: str = "",
 ) -> UsbDevice | None:
     """The device of a board; None if there is none.
 
@@ -25,8 +25,7 @@ def pick_device(
         usb_ids: those that it may have.
         what: how a person calls it, such as "ST-LINK".
         serial: its serial number, if the section says it.
-        port: the board's serial port, where it has one: an ST-LINK has both, and a loader comes
-            at the USB socket where the board's port was.
+        socket: the USB socket that it must hang in, if that is known.
 
     Raises:
         FlashError: several fit.
@@ -35,9 +34,8 @@ def pick_device(
     fitting = [device for device in devices if device.usb_id in wanted]
     if serial:
         fitting = [device for device in fitting if device.serial == serial]
-    elif port is not None:
-        there = [device for device in fitting if device.location == port.socket]
-        fitting = there or fitting
+    elif socket:
+        fitting = [device for device in fitting if device.location == socket]
     if len(fitting) > 1:
         names = ", ".join(f"{device.serial or '?'} at {device.location}" for device in fitting)
         raise FlashError(
@@ -45,6 +43,18 @@ def pick_device(
             "`flash_serial` in boards.local.ini"
         )
     return fitting[0] if fitting else None
+
+
+def loader_socket(job: FlashJob) -> str:
+    """The USB socket where the board's loader will show up; empty where it can't be told.
+
+    It is the board's own, if its port is the chip's and no adapter's.
+    """
+    port = job.adapter()
+    own = job.board.reset == "touch1200" or (port is not None and port.usb_id == STM32_CDC)
+    if not own:
+        return ""
+    return port.socket if port is not None else job.board.usb_location.partition(":")[0]
 
 
 def one_word(serial: str) -> str:

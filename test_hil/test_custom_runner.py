@@ -65,8 +65,10 @@ class CustomTestRunner(TestRunnerBase):  # type: ignore[misc]  # PlatformIO has 
         boards = self._reported_boards()
         for board in boards:
             self._add_case(board)
-        if not boards or (status and self.test_suite.status == TestStatus.PASSED):
-            raise UnitTestSuiteError(f"nothing was tested (miniml run: exit code {status})")
+        told = self.test_suite.status in (TestStatus.FAILED, TestStatus.ERRORED)
+        if not boards or (status and not told):
+            why = "; ".join(self._report_content().get("unmet", ())) or "nothing was tested"
+            raise UnitTestSuiteError(f"{why} (miniml run: exit code {status})")
 
     def _arguments(self) -> list[str]:
         board = self.test_suite.env_name
@@ -130,13 +132,17 @@ class CustomTestRunner(TestRunnerBase):  # type: ignore[misc]  # PlatformIO has 
         workspace = Path(self.project_config.get("platformio", "workspace_dir"))
         return workspace / "miniml" / "report" / "report.json"
 
-    def _reported_boards(self) -> list[dict[str, Any]]:
+    def _report_content(self) -> dict[str, Any]:
         try:
-            content = json.loads(self._report().read_text(encoding="utf-8"))
+            content: dict[str, Any] = json.loads(self._report().read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return []
+            return {}
+        return content
+
+    def _reported_boards(self) -> list[dict[str, Any]]:
         name = self.test_suite.env_name
-        return [board for board in content.get("boards", []) if board.get("name") == name]
+        boards = self._report_content().get("boards", [])
+        return [board for board in boards if board.get("name") == name]
 
     def _add_case(self, board: dict[str, Any]) -> None:
         status = _STATUS.get(board["verdict"], TestStatus.ERRORED)

@@ -94,6 +94,11 @@ def test_no_board_is_an_error_and_optional_it_is_skipped(bench: Bench) -> None:
     assert code == 0
     assert "1 skipped, 0 succeeded" in said
     assert junit.find(".//skipped") is not None
+    words = ("-a", "--simulated=never", "-a", "--optional", "-a", "--require=uno,pico")
+    code, said, junit = run_pio_test(bench, *words)
+    assert code != 0
+    assert "required board pico did not run (miniml run: exit code 3)" in said
+    assert junit.get("errors") == "1"
 
 
 def test_nothing_built_is_an_error(bench: Bench) -> None:

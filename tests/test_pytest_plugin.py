@@ -18,6 +18,8 @@ from miniml.cli import build_parser
 from miniml.hil.pytest_plugin import pytest_addoption
 
 pytest_plugins = ["pytester"]
+# labgrid's plugin can be started once in a process only, and starts slowly.
+QUICK = ("-p", "no:cacheprovider", "-p", "no:labgrid")
 TESTS = """
 import importlib.util
 import pytest
@@ -65,7 +67,14 @@ def run(folder: Path, *words: str) -> tuple[int, str]:
     for name in ("PYTHONPATH", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PLATFORMIO_WORKSPACE_DIR"):
         environment.pop(name, None)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--strict-markers", "-p", "no:cacheprovider", *words],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--strict-markers",
+            *QUICK,
+            *words,
+        ],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -90,7 +99,10 @@ def test_a_bundle_runs_in_an_empty_repository_once_for_all_workers(
     assert "test_accuracy[uno]" in said
     assert "uno (simulated): PASS" in said
     assert sorted(path.name for path in repository.iterdir()) == [".pio", "pytest.xml", "tests"]
-    assert len(ElementTree.parse(junit).getroot().findall(".//testcase")) == 3
+    cases = ElementTree.parse(junit).getroot()
+    assert len(cases.findall(".//testcase")) == 3
+    (told,) = cases.findall(".//property")
+    assert (told.get("name"), told.get("value")) == ("board", "uno (simulated)")
     # One log, begun once: a second run of the board would have replaced it.
     log = (repository / ".pio/miniml/log/uno.log").read_text()
     assert log.count("avrdude -p atmega328p") == 1
@@ -119,8 +131,7 @@ def test_a_project_needs_platformio_ini_boards_ini_and_a_build(
 def inside(pytester: pytest.Pytester, *words: str) -> tuple[int, str]:
     """pytest within this process, which is quicker; exit code and output."""
     pytester.makepyfile(test_mine=TESTS)
-    # labgrid's plugin can be started once in a process only.
-    done = pytester.runpytest_inprocess("-p", "no:labgrid", "--strict-markers", *words)
+    done = pytester.runpytest_inprocess(*QUICK, "--strict-markers", *words)
     return int(done.ret), done.stdout.str() + done.stderr.str()
 
 

@@ -94,6 +94,15 @@ def hil_board(request: pytest.FixtureRequest, hil_report: dict[str, Any]) -> Any
     return board
 
 
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Says in pytest's own reports which board it was, and whether it was simulated."""
+    board = getattr(item, "funcargs", {}).get("hil_board")
+    if board is not None:
+        from miniml.hil.report.where import title
+
+        item.user_properties.append(("board", title(board)))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A required board that did not run and pass fails the session, whatever tests there were."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from miniml import __version__
 from miniml.atomic_file import write_atomically
-from miniml.boards import BOARDS_FILE, pick_board
+from miniml.boards import BOARDS_FILE, LOCAL_FILE, Board, pick_board
 from miniml.errors import BundleError, MiniMLError
 from miniml.hil.bundle.archive import write_archive
+from miniml.hil.bundle.bundle_source import BundleSource
 from miniml.hil.bundle.foretold import dump_cost
 from miniml.hil.bundle.manifest import IMAGES, BoardEntry
 from miniml.hil.bundle.vectors import dump_vectors, make_vectors
@@ -49,7 +51,25 @@ def pack(project: Path, names: Sequence[str]) -> tuple[bytes, dict[str, BoardEnt
             files[f"{model}/model.lock.json"] = _read(source.prepared(build).lock_path)
             for name, data in dump_vectors(make_vectors(subject)).items():
                 files[f"{model}/{name}"] = data
-    return write_archive(__version__, entries, files), entries
+    data = write_archive(__version__, entries, files)
+    _read_back(data, chosen)
+    return data, entries
+
+
+def _read_back(data: bytes, chosen: Sequence[Board]) -> None:
+    """A bundle that no bench could run is not handed out."""
+    with TemporaryDirectory(prefix="miniml-bundle-") as folder:
+        file, unpacked = Path(folder) / "bundle.zip", Path(folder) / "unpacked"
+        file.write_bytes(data)
+        unpacked.mkdir()
+        source = BundleSource(file, unpacked, unpacked)
+        source.load_models(chosen)
+        there = [board.name for board in source.built()]
+    if absent := [board.name for board in chosen if board.name not in there]:
+        raise BundleError(
+            f"{BOARDS_FILE} has no section [{absent[0]}]: a bundle takes that file along and not "
+            f"{LOCAL_FILE}: move the section"
+        )
 
 
 def write_bundle(path: Path, data: bytes) -> None:

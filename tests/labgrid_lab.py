@@ -54,6 +54,10 @@ class Lab:
         """Ends everything, exporters first."""
         for exporter in self.exporters.values():
             kill_group(exporter)
+        self.kill_coordinator()
+
+    def kill_coordinator(self) -> None:
+        """Its exporters end with it."""
         if self._coordinator is not None:
             kill_group(self._coordinator)
 

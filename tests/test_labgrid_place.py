@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from miniml.hil.board_log import BoardLog
 from miniml.hil.link.line_port import LinePort
 from miniml.hil.link.session import Session
 from miniml.hil.place.labgrid_coordinator import Coordinator
-from miniml.hil.place.labgrid_place import LabgridPlace
+from miniml.hil.place.labgrid_place import MAX_TEXT, LabgridPlace, shown
 from miniml.hil.place.place import Place, told
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -221,3 +222,60 @@ def test_an_exporter_that_is_killed(lab: Lab, device: DeviceStandIn) -> None:
         assert place.cause() == "labgrid: exporter gamma has left the coordinator"
         with pytest.raises(PortError, match="exporter gamma has left"):
             place.check()
+
+
+def test_a_wait_that_is_interrupted(lab: Lab, alice: Coordinator) -> None:
+    alice.acquire("left")
+    try:
+        place = place_of(lab.address, "left", wait_s=60)
+        threading.Timer(1.0, place.interrupt).start()
+        with pytest.raises(PortError, match="waiting for labgrid place left was interrupted"):
+            occupy(place)
+    finally:
+        alice.release("left")
+
+
+def test_a_killed_keeper_leaves_the_place_to_the_next_run(lab: Lab, alice: Coordinator) -> None:
+    place = place_of(lab.address, "left")
+    with place.occupied():
+        (keeper,) = children_named("labgrid_keeper")
+        os.kill(keeper, signal.SIGKILL)
+        assert "what held place left has ended" in place.cause()
+    # labgrid does not tie a place to a session.
+    assert alice.places["left"].acquired not in ("", alice.user)
+    with place_of(lab.address, "left").occupied():
+        pass
+    lab.client("-p", "left", "release")
+
+
+def test_a_coordinator_that_ends(tmp_path: Path, device: DeviceStandIn) -> None:
+    with Lab(tmp_path, PLACES) as dying:
+        dying.export("alpha", {"left": device.port})
+        place = place_of(dying.address, "left")
+        with place.occupied():
+            dying.kill_coordinator()
+            assert "labgrid: the coordinator is gone" in place.cause()
+
+
+def test_without_labgrid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(PortError, match=r"uno: resource = labgrid:left@.* 'miniml-pio\[lab\]'"):
+        occupy(place_of("127.0.0.1:1", "left"))
+
+
+def test_what_a_coordinator_says_can_not_drive_a_terminal() -> None:
+    assert shown("held by \x1b[2Jmallory\n") == "held by ?[2Jmallory?"
+    assert len(shown("x" * 10_000)) == MAX_TEXT
+
+
+def children_named(text: str) -> list[int]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+            line = (process / "cmdline").read_text()
+        except OSError:
+            continue
+        if int(parent) == os.getpid() and text in line:
+            found.append(int(process.name))
+    return found

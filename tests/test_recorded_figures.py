@@ -63,3 +63,19 @@ def test_a_peer_that_does_not_fit_says_so_in_one_line(tmp_path: Path) -> None:
         BudgetError, match=r"^it doesn't fit: an array of it is larger than .* 32,767"
     ):
         run_tool(["avr-gcc", "-c", str(tmp_path / "a.c"), "-o", str(tmp_path / "a.o")])
+
+
+@pytest.mark.parametrize("name", ["bakenn", "CMSIS-NN", "emlearn float"])
+def test_a_peer_runs_in_the_cycles_recorded(name: str) -> None:
+    (peer,) = [one for one in CONTESTANTS if one.name == name]
+    row = bench_one("N3", random_nets("N3", [1]), "stm32f4", peer)
+    (recorded,) = [
+        row
+        for row in json.loads(KERNELS.read_text(encoding="utf-8"))
+        if (row["net"], row["board"], row["kernel"]) == ("N3", "stm32f4", name)
+    ]
+    assert row.note == ""
+    # emlearn's floats give a class, no bytes.
+    assert row.exact == (name != "emlearn float") == recorded["exact"]
+    if row.compiler == recorded["compiler"]:
+        assert row.seeds[0].cycles == recorded["seeds"][0]["cycles"]

@@ -30,6 +30,7 @@ GRACE_S = 45.0
 RELEASE_S = 20.0
 # A line breaks at once; the coordinator hears of an exporter's end a moment later.
 NEWS_S = 2.0
+MAX_TEXT = 500
 
 
 class LabgridPlace:
@@ -152,7 +153,7 @@ class LabgridPlace:
                 event = self._events.get_nowait()
 
     def _take(self, event: dict[str, Any]) -> None:
-        kind, why = event["event"], event.get("why", "")
+        kind, why = event["event"], shown(event.get("why", ""))
         self._log.add("labgrid", f"{kind} {why or event.get('url', '')}")
         if kind == "waiting":
             print(f"miniml: {self._board.name} is waiting for {why}", file=sys.stderr)
@@ -165,7 +166,7 @@ class LabgridPlace:
             self._url = event["url"]
             self.exporter = Exporter(event["place"], event["host"], event["path"])
             if kind == "acquired":
-                self.note = f"labgrid place {event['place']} on {event['host']}"
+                self.note = shown(f"labgrid place {event['place']} on {event['host']}")
                 tag = event["tags"].get("simulated", "")
                 self.simulated = told(self._board.simulated, tag, world=self._world)
                 if self.simulated is None:
@@ -185,3 +186,8 @@ class LabgridPlace:
         with keeper.stderr:
             for line in keeper.stderr:
                 self._log.add("labgrid", line.rstrip())
+
+
+def shown(text: str) -> str:
+    """Text from the coordinator: bounded, one line, nothing that drives a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text[:MAX_TEXT])

@@ -1,4 +1,4 @@
-"""`miniml bench link` on a simulated Uno whose line has the pace of a real one."""
+"""`miniml bench link` at a real Uno's pace, and `miniml bench together`, on simulated boards."""
 
 from __future__ import annotations
 
@@ -49,3 +49,22 @@ def test_the_recorded_figure_reaches_the_goal() -> None:
     (speed,) = json.loads(RECORDED.read_text())
     assert (speed["board"], speed["pace"], speed["wrong"]) == ("uno", "realtime", 0)
     assert speed["share"] >= GOAL
+
+
+def test_boards_at_once_are_faster_than_one_after_the_other(bench: Bench, tmp_path: Path) -> None:
+    out = tmp_path / "together.json"
+    done = bench.miniml(
+        *("bench", "together", "--boards", "2", "--rounds", "2", "--samples", "10"),
+        *("--out", str(out)),
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert (found["boards"], found["rows"], found["mismatches"]) == (2, 10, 0)
+    assert len(found["alone"]) == len(found["together"]) == 2
+    assert f"median: {found['gain']:.2f} times" in done.stdout
+
+
+def test_the_recorded_gain_of_four_boards() -> None:
+    found = json.loads((RECORDED.parent / "together.json").read_text())
+    assert (found["boards"], found["processors"], found["mismatches"]) == (4, 2, 0)
+    assert found["gain"] >= 1.7

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miniml.atomic_file import write_atomically
-from miniml.cli import bench_faults_command, bench_link_command
+from miniml.cli import bench_faults_command, bench_link_command, bench_together_command
 
 if TYPE_CHECKING:
     from miniml.kernels.benchmark_nets import BenchmarkNet
@@ -65,6 +65,7 @@ def register(subparsers: Subparsers) -> None:
     guide.set_defaults(run=run_guide)
     bench_link_command.register(benches)
     bench_faults_command.register(benches)
+    bench_together_command.register(benches)
 
 
 def run_guide(arguments: argparse.Namespace) -> int:

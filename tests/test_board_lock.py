@@ -7,16 +7,20 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from miniml.boards import load_boards
 from miniml.errors import PortError
 from miniml.hil.place import lock_folder
 from miniml.hil.place.board_lock import board_lock
 from miniml.hil.place.lock_folder import PREFIX
+from miniml.hil.place.port_place import PortPlace
 
 HOLD = """
 import sys
@@ -26,6 +30,7 @@ with board_lock("port A", "port A", 0):
     sys.stdin.read()
 """
 NOBODY = 65534
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +72,17 @@ def test_who_waits_is_told_who_holds_and_gives_up(capsys: pytest.CaptureFixture[
         assert "--lock-timeout" in str(caught.value)
         with board_lock("port B", "port B", 0):  # another board is free
             pass
+
+
+def test_waiting_can_be_interrupted() -> None:
+    """As Ctrl-C does it, from another thread."""
+    place = PortPlace(load_boards(ROOT)["uno"], "/dev/null", wait_s=60, world="official")
+    with board_lock("port /dev/null", "port /dev/null", 0):
+        threading.Timer(0.3, place.interrupt).start()
+        start = time.monotonic()
+        with pytest.raises(PortError, match="interrupted"), place.occupied():
+            pass
+    assert time.monotonic() - start < 10
 
 
 def test_a_killed_holders_lock_is_free_at_once() -> None:

@@ -15,6 +15,7 @@ from miniml.boards import load_boards
 from miniml.hil.board_log import BoardLog
 from miniml.hil.firmware_build import load_build
 from miniml.hil.flash import FlashJob, flash
+from miniml.hil.flash.platformio_upload import upload
 from miniml.hil.flash.speeds import remember_speed
 from pio_extra.miniml_hook.upload import apply_settings, known_speed
 
@@ -63,6 +64,13 @@ def test_stm32flash_gets_parity_and_port_through_platformio(bench: Bench, tools:
     image = str(bench.build_file("stm32f4", "firmware.bin"))
     flags = ["-m", "8e1", "-v", "-g", "0x08000000", "-b", "115200"]
     assert tools.calls() == [["stm32flash", *flags, "-w", image, PORT]]
+
+
+def test_a_flag_with_a_space_is_one_argument_for_the_tool(bench: Bench, tools: FakeTools) -> None:
+    """What OpenOCD gets; the kit has no package for it, so another tool stands in."""
+    tools.add("stm32flash")
+    upload(job(bench, "stm32f4"), ["-c", "adapter serial 066D"], port=PORT)
+    assert tools.calls()[0][:4] == ["stm32flash", "-c", "adapter serial 066D", "-g"]
 
 
 class FakeEnvironment:

@@ -10,4 +10,4 @@ from miniml.hil.place.board_lock import board_lock
 
 def rp2040_lock(job: FlashJob) -> AbstractContextManager[None]:
     """This machine's lock; held from before the touch until the board's port is back."""
-    return board_lock("rp2040 bootsel", "the RP2040 boot loader", job.lock_timeout_s)
+    return board_lock("rp2040 bootsel", "the RP2040 boot loader", job.lock_timeout_s, job.cancel)

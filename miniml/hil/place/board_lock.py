@@ -8,6 +8,7 @@ import hashlib
 import os
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,9 @@ _POLL_S = 0.05
 
 
 @contextmanager
-def board_lock(key: str, what: str, wait_s: float = WAIT_S) -> Iterator[None]:
+def board_lock(
+    key: str, what: str, wait_s: float = WAIT_S, cancel: threading.Event | None = None
+) -> Iterator[None]:
     """Holds the lock of a port or a simulated board, alone on this machine, whoever the user is.
 
     The operating system holds it for this process: it ends with the process, however that ends.
@@ -34,15 +37,17 @@ def board_lock(key: str, what: str, wait_s: float = WAIT_S) -> Iterator[None]:
         key: what must be alone, such as the USB socket of a port.
         what: how a person calls it.
         wait_s: how long another holder is waited for, in seconds.
+        cancel: once set, waiting ends.
 
     Raises:
-        PortError: it was held all the time (names the holder), or can't be locked.
+        PortError: it was held all the time (names the holder), can't be locked, or waiting was
+            interrupted.
     """
     name = PREFIX + hashlib.sha256(key.encode()).hexdigest()[:24]
     path = lock_folder() / f"{name}.lock"
     # A file of its own: on Windows a locked one can't be read.
     note = path.with_suffix(".holder")
-    descriptor = _acquire(path, note, what, wait_s)
+    descriptor = _acquire(path, note, what, wait_s, cancel or threading.Event())
     try:
         write_note(note, f"{_user()}, process {os.getpid()} ({_command()}), since {_now()}")
         yield
@@ -52,7 +57,7 @@ def board_lock(key: str, what: str, wait_s: float = WAIT_S) -> Iterator[None]:
         os.close(descriptor)  # which unlocks it
 
 
-def _acquire(path: Path, note: Path, what: str, wait_s: float) -> int:
+def _acquire(path: Path, note: Path, what: str, wait_s: float, cancel: threading.Event) -> int:
     start, told = time.monotonic(), False
     while (descriptor := _locked(path, what)) is None:
         waited = time.monotonic() - start
@@ -66,7 +71,8 @@ def _acquire(path: Path, note: Path, what: str, wait_s: float) -> int:
                 f"miniml: waiting up to {wait_s:g} s for {what}: held by {_holder(note)}",
                 file=sys.stderr,
             )
-        time.sleep(_POLL_S)
+        if cancel.wait(_POLL_S):
+            raise PortError(f"waiting for {what} was interrupted")
     return descriptor
 
 

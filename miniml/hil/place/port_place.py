@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,6 +33,7 @@ class PortPlace:
         """
         self.board, self.note, self.doubt = board, "", doubt
         self._port, self._wait_s = port, wait_s
+        self._interrupted = threading.Event()
         self._before = [item for item in attached_ports() if item.is_at(port)]
         self.simulated: bool | None
         if "://" in port:
@@ -44,7 +46,8 @@ class PortPlace:
     @contextmanager
     def occupied(self) -> Iterator[None]:
         """Holds the port's lock."""
-        with board_lock(port_key(self._port, self._before), f"port {self._port}", self._wait_s):
+        key, what = port_key(self._port, self._before), f"port {self._port}"
+        with board_lock(key, what, self._wait_s, self._interrupted):
             yield
 
     def port(self) -> str | None:
@@ -61,4 +64,5 @@ class PortPlace:
         return ""
 
     def interrupt(self) -> None:
-        """Nothing waits here but for a lock."""
+        """Waits no longer for the lock."""
+        self._interrupted.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,6 +28,7 @@ class SimulatedPlace:
         self.note = note
         self._state = miniml_dir(options.project) / "boards" / board.name
         self._board, self._wait_s = board, options.wait_s
+        self._interrupted = threading.Event()
         self.ours: SimulatedBoard | None = SimulatedBoard(
             board, self._state, log, pace=options.pace
         )
@@ -36,7 +38,7 @@ class SimulatedPlace:
         """Runs the simulated board; its process is gone afterwards."""
         assert self.ours is not None
         what = f"simulated {self._board.name}"
-        with board_lock(f"state {self._state.resolve()}", what, self._wait_s):
+        with board_lock(f"state {self._state.resolve()}", what, self._wait_s, self._interrupted):
             try:
                 self.ours.start()
                 yield
@@ -64,6 +66,7 @@ class SimulatedPlace:
         return f"simulated board: {reason}" if reason else ""
 
     def interrupt(self) -> None:
-        """Ends its process, as a power cut."""
+        """Ends its process, as a power cut; waits no longer for its lock."""
+        self._interrupted.set()
         assert self.ours is not None
         self.ours.kill()

@@ -2,8 +2,8 @@
 
 Four simulated boards hang on two exporters of labgrid, by ser2net; every run is `miniml run` over
 all of them. A round (10 unless told): an exporter is killed midway, alone or with its ser2net; the
-lab is mended; a run is killed at a random moment; a run to the end passes. Then the Uno is flashed
-through sshd, as at an exporter. docs/LAB.md has the figures.
+lab is mended; three runs are ended by a signal each at a random moment; a run to the end passes.
+Then the Uno is flashed through sshd, as at an exporter. docs/LAB.md has the figures.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from local_sshd import local_sshd  # noqa: E402
 
 SAMPLES = "--samples=60"
 LATEST_KILL_S = 6.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
 class OneFolder:
@@ -59,13 +60,14 @@ def main(rounds: int = 10) -> int:
         factory = OneFolder(folder / "base")
         bench = make_bench(folder, factory, patch)  # type: ignore[arg-type]
         with lab_bench(bench, folder) as lab:
-            for number in range(rounds):
-                _lose_an_exporter(lab, number)
-                _kill_a_run(lab, chance.uniform(0.3, LATEST_KILL_S))
+            for turn in range(rounds):
+                _lose_an_exporter(lab, turn)
+                for number in SIGNALS:
+                    _end_a_run(lab, number, chance.uniform(0.3, LATEST_KILL_S))
                 code, boards = lab.run_to_end(SAMPLES)
                 verdicts = {board["verdict"] for board in boards.values()}
                 assert (code, verdicts) == (0, {"PASS"}), boards
-                _say(f"round {number + 1} of {rounds}: mended, 4 of 4 PASS, exit code 0")
+                _say(f"round {turn + 1} of {rounds}: mended, 4 of 4 PASS, exit code 0")
             code, boards = lab.run_to_end()
             rows = {board["samples"] for board in boards.values()}
             assert code == 0, boards
@@ -82,8 +84,8 @@ def main(rounds: int = 10) -> int:
     return 0
 
 
-def _lose_an_exporter(lab: LabBench, number: int) -> None:
-    lost, with_ser2net = sorted(EXPORTERS)[number % 2], number % 4 < 2
+def _lose_an_exporter(lab: LabBench, turn: int) -> None:
+    lost, with_ser2net = sorted(EXPORTERS)[turn % 2], turn % 4 < 2
     code, boards = lab.run_and_kill(lost, SAMPLES, with_ser2net=with_ser2net)
     check_loss(code, boards, lost)
     how = "with its ser2net" if with_ser2net else "alone"
@@ -97,12 +99,13 @@ def _lose_an_exporter(lab: LabBench, number: int) -> None:
     lab.export(lost)
 
 
-def _kill_a_run(lab: LabBench, after_s: float) -> None:
+def _end_a_run(lab: LabBench, number: signal.Signals, after_s: float) -> None:
     with lab.run(SAMPLES) as process:
         time.sleep(after_s)
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(number)
         process.communicate()
-    _say(f"run killed (SIGKILL) after {after_s:.1f} s: released after {await_none_held(lab):.1f} s")
+    seconds = await_none_held(lab)
+    _say(f"run ended by {number.name} after {after_s:.1f} s: released after {seconds:.1f} s")
 
 
 def _flash_by_ssh(lab: LabBench, folder: Path, patch: pytest.MonkeyPatch) -> None:

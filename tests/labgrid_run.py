@@ -44,8 +44,10 @@ class LabBench:
     def run(self, *words: str, flash: bool = False) -> subprocess.Popen[str]:
         """`miniml run` over all boards, begun; its progress comes on stderr."""
         more = () if flash else ("--no-flash",)
+        # In the background of a shell it would inherit that SIGINT is ignored.
+        listening = ("env", "--default-signal=INT")
         return subprocess.Popen(
-            [sys.executable, "-m", "miniml", "run", *more, *words],
+            [*listening, sys.executable, "-m", "miniml", "run", *more, *words],
             cwd=self.project,
             env={**self.bench.environment(), "LG_COORDINATOR": self.lab.address},
             stdout=subprocess.PIPE,

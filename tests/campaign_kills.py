@@ -1,9 +1,9 @@
 """`kill -9` at random moments of flash and run: `python tests/campaign_kills.py [KILLS]`.
 
-200 kills unless told, after `pio run -e uno -e stm32f4 -e pico`. Each time a command on a simulated
-board is killed at a random moment, and then: no process of it is left, what is there of a report is
-whole, and the next run flashes, passes and leaves no temporary file. It goes on where it stopped;
-counts are in docs/results/kills.json.
+200 kills unless told, after `pio run -e uno -e stm32f4 -e pico`; one that came too late counts for
+none. Each time a command on a simulated board is killed at a random moment, and then: no process of
+it is left, what is there of a report is whole, and the next run flashes, passes and leaves no
+temporary file. It goes on where it stopped; counts are in docs/results/kills.json.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main(kills: int) -> int:
     state = WORKSPACE / "kills.json"
     done = json.loads(state.read_text()) if state.exists() else []
     longest: dict[str, float] = {}
-    while len(done) < kills:
+    while sum(not kill["came_too_late"] for kill in done) < kills:
         number = len(done)
         rng = Random(f"kills {number}")
         board = BOARDS[number % len(BOARDS)]
@@ -66,14 +66,17 @@ def main(kills: int) -> int:
         if key not in longest:
             longest[key] = whole(WORKSPACE, board, command)
         kill = kill_once(WORKSPACE, number, board, command, rng.random() * longest[key])
+        if kill.came_too_late:  # the machine has become faster
+            longest[key] *= 0.8
         done.append(vars(kill))
         state.write_text(json.dumps(done))
         print(kill, flush=True)
+    killed = [kill for kill in done if not kill["came_too_late"]]
     record = {
-        "kills": len(done),
-        "came_too_late": sum(kill["came_too_late"] for kill in done),
-        "of": {name: sum(kill["command"] == name for kill in done) for name in COMMANDS},
-        "on": {name: sum(kill["board"] == name for kill in done) for name in sorted(set(BOARDS))},
+        "kills": len(killed),
+        "came_too_late": len(done) - len(killed),
+        "of": {name: sum(kill["command"] == name for kill in killed) for name in COMMANDS},
+        "on": {name: sum(kill["board"] == name for kill in killed) for name in sorted(set(BOARDS))},
         "wrong": [kill for kill in done if kill["wrong"]],
     }
     RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -3,15 +3,18 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 from device_stand_in import BUILD_ID, MODEL_ID, DeviceStandIn, Fault
 
-from miniml.errors import LinkError, PortError, SilentBoardError
+from miniml.boards import load_boards
+from miniml.errors import LinkError, PortError, SilentBoardError, WrongBoardError
 from miniml.hil.board_log import BoardLog
 from miniml.hil.link.line_port import LinePort
 from miniml.hil.link.session import ATTEMPTS, Session
+from miniml.hil.proof.identity import check_board, who_is_there
 
 # Every time-out is stretched by this: eight seconds for HELLO become a fifth of one.
 PATIENCE = 0.05
@@ -164,6 +167,34 @@ def test_an_answer_with_another_nonce_is_refused(connect: Connect) -> None:
     _, link, _ = connect(replay)
     with pytest.raises(LinkError, match="nonce"):
         link.hello()
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../ETC/PASSWD", "%S%N%P", "<SCRIPT>ALERT(1)</SCRIPT>", "$(REBOOT)", "A" * 32]
+)
+def test_what_a_board_says_of_itself_is_only_compared(name: str) -> None:
+    board = load_boards(Path(__file__).parent.parent)["uno"]
+    with (
+        closing(DeviceStandIn(name=name)) as device,
+        closing(LinePort(device.port, 115200)) as port,
+    ):
+        identity = who_is_there(Session(port, BoardLog("bench"), patience=PATIENCE), 0)
+        with pytest.raises(WrongBoardError) as caught:
+            check_board(identity, board, device.port)
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 200
+
+
+@pytest.mark.parametrize("model_id", ["1", "11" * 7, "G" * 64, "1_" * 32])
+def test_an_id_that_is_none_is_refused(model_id: str) -> None:
+    # The harness compares as many digits as it is told: one digit would fit one build in sixteen.
+    with (
+        closing(DeviceStandIn(model_id=model_id)) as device,
+        closing(LinePort(device.port, 115200)) as port,
+        pytest.raises(LinkError, match="HELLO"),
+    ):
+        Session(port, BoardLog("bench"), patience=PATIENCE).hello()
 
 
 def test_a_refusal_names_itself(connect: Connect) -> None:

@@ -16,6 +16,7 @@ from miniml.errors import UsageError
 RIGHT = frozenset({"right"})
 LINK, SILENT, PORT = (frozenset({f"{name}Error"}) for name in ("Link", "SilentBoard", "Port"))
 STALE, WRONG_BOARD = frozenset({"StaleFirmwareError"}), frozenset({"WrongBoardError"})
+PATH = "../../../../ETC/PASSWD"
 # Lines that a conversation has at least, in each direction.
 LINES = 30
 
@@ -153,6 +154,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("another build", STALE, lambda rng, wait: lasting.Other("HELLO", 3, "F" * 16)),
     Kind("another protocol", LINK, lambda rng, wait: lasting.Other("HELLO", 0, "1")),
     Kind("another nonce", LINK, lambda rng, wait: lasting.Other("HELLO", 1, "0BADCAFE")),
+    Kind("an id cut short", LINK, lambda rng, wait: lasting.Other("HELLO", 2, "6")),
+    Kind("a path as a name", WRONG_BOARD, lambda rng, wait: lasting.Other("INFO BOARD", 0, PATH)),
+    Kind("a negative size", LINK, lambda rng, wait: lasting.Other("INFO SIZE", 0, "-1")),
     Kind("another board", WRONG_BOARD, lambda rng, wait: lasting.Other("INFO BOARD", 0, "PICO")),
     Kind("a clock that is none", LINK, lambda rng, wait: lasting.Other("INFO BOARD", 1, "FAST")),
     Kind("another shape", LINK, lambda rng, wait: lasting.Other("INFO SHAPE", 0, "FFFF")),

@@ -182,17 +182,18 @@ class Other(Nothing):
     def __init__(self, request: str, place: int, word: str) -> None:
         """The word at `place` of the answers to `request` becomes `word`."""
         self._request, self._place, self._word = request.encode(), place, word
-        self._asked = b""
+        self._sequence = -1
 
     def request(self, wire: Wire, line: bytes) -> Pieces:
-        """Remembered."""
-        self._asked = line[4:]
+        """Its number is remembered."""
+        if line[4:].startswith(self._request):
+            self._sequence = int(line[1:3], 16)
         return [(0.0, line)]
 
     def answer(self, wire: Wire, line: bytes) -> Pieces:
         """Changed, if it is that request's."""
         answer = parse_line(line)
-        if not self._asked.startswith(self._request) or not isinstance(answer, Answer):
+        if not isinstance(answer, Answer) or answer.sequence != self._sequence or not answer.ok:
             return [(0.0, line)]
         words = list(answer.words)
         words[self._place] = self._word

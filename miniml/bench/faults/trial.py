@@ -22,7 +22,13 @@ from miniml.hil.link.row_stream import run_rows
 from miniml.hil.link.session import ANSWER_TIMEOUT_S, Session
 from miniml.hil.proof.comparison import Comparison
 from miniml.hil.proof.exercise import Cycles, Exercise
-from miniml.hil.proof.identity import check_board, check_firmware, check_shape, who_is_there
+from miniml.hil.proof.identity import (
+    check_board,
+    check_firmware,
+    check_shape,
+    stack_use,
+    who_is_there,
+)
 from miniml.model import Int8Array, QuantizedModel
 from miniml.reference import run_layers
 
@@ -120,6 +126,7 @@ def _run(bench: Bench, session: Session, port: str, rng: Random) -> str:
     for step in steps:
         if (how := step(bench, session, exercise, rng)) != "right":
             return how
+    stack_use(session)
     return "right"
 
 

@@ -67,6 +67,7 @@ class Wire:
         self._open_host()
         self._wake, self._stop = os.pipe()
         self._unplugged = threading.Event()
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._carry, daemon=True)
         self._thread.start()
 
@@ -105,14 +106,19 @@ class Wire:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread; the device stays."""
+        """Ends the thread; the device stays. Raises what went wrong in a fault itself."""
         os.close(self._stop)
         self._thread.join(10)
         os.close(self._wake)
+        if self._failure is not None:
+            raise self._failure
 
     def _carry(self) -> None:
         try:
             self._carry_lines()
+        except Exception as error:
+            # Not the host's fault: it must not pass for an ending of the conversation.
+            self._failure = error
         finally:
             os.close(self._host)
             os.close(self._end)

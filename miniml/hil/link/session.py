@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -250,6 +251,8 @@ class Session:
             )
         if echoed != nonce:
             raise LinkError("HELLO came back with another nonce: something else answers there")
+        if not all(re.fullmatch("[0-9A-Fa-f]{16}", given) for given in (model_id, build_id)):
+            raise LinkError(f"HELLO told the ids {model_id} and {build_id}: flash the board again")
         return Hello(model_id.lower(), build_id.lower())
 
 

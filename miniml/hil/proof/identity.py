@@ -138,9 +138,8 @@ def stack_use(session: Session) -> StackUse:
         LinkError: the answer is malformed.
     """
     words = session.ask("INFO", "SIZE")
-    try:
-        used, untouched = (int(word, 16) for word in words)
-    except ValueError:
-        raise LinkError(f"INFO SIZE was answered by {' '.join(words)!r}: flash it again") from None
+    if not re.fullmatch("[0-9A-F]{4} [0-9A-F]{4}", " ".join(words)):
+        raise LinkError(f"INFO SIZE was answered by {' '.join(words)!r}: flash it again")
+    used, untouched = (int(word, 16) for word in words)
     told = (used, untouched) != (CANNOT_TELL, CANNOT_TELL)
     return StackUse(used if told else None, untouched if told else None)

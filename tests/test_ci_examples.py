@@ -97,6 +97,9 @@ def test_github_keeps_forks_and_other_runs_from_the_bench() -> None:
 
 def test_gitlab_keeps_forks_and_other_runs_from_the_bench() -> None:
     bench = gitlab()["bench"]
+    # Without rules it would be left out of merge requests' pipelines, and `needs` fail there.
+    assert gitlab()["build"]["rules"] == [{"when": "on_success"}]
+    assert [rule.get("when") for rule in gitlab()["workflow"]["rules"]] == [None, "never", None]
     assert (bench["tags"], bench["resource_group"]) == ([BENCH], BENCH)
     first, last = bench["rules"]
     assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID != $CI_PROJECT_ID" in first["if"]
@@ -113,7 +116,7 @@ def test_jenkins_keeps_forks_and_other_runs_from_the_bench() -> None:
     for words in ("expression { !env.CHANGE_FORK }", f"lock(resource: '{BENCH}')", "unstash"):
         assert words in bench
     assert f"agent {{ label '{BENCH}' }}" in bench
-    assert "junit '.pio/miniml/report/junit.xml'" in bench[bench.index("always") :]
+    assert "junit testResults: '.pio/miniml/report/junit.xml'" in bench[bench.index("always") :]
 
 
 def known_options(words: list[str]) -> None:

@@ -15,11 +15,14 @@ import pytest
 from hil_bench import ROOT, Bench, first_run, make_bench
 
 from miniml.cli import build_parser
+from miniml.hil.harness import run_and_report
 from miniml.hil.pytest_plugin import pytest_addoption
 
 pytest_plugins = ["pytester"]
 # labgrid's plugin can be started once in a process only, and starts slowly.
 QUICK = ("-p", "no:cacheprovider", "-p", "no:labgrid")
+# Else every pytest within this process would import it anew.
+LOADED = run_and_report
 TESTS = """
 import importlib.util
 import pytest
@@ -67,14 +70,7 @@ def run(folder: Path, *words: str) -> tuple[int, str]:
     for name in ("PYTHONPATH", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PLATFORMIO_WORKSPACE_DIR"):
         environment.pop(name, None)
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "--strict-markers",
-            *QUICK,
-            *words,
-        ],
+        [sys.executable, "-m", "pytest", "--strict-markers", *QUICK, *words],
         cwd=folder,
         env=environment,
         capture_output=True,

@@ -47,13 +47,13 @@ def read_archive(path: Path) -> tuple[dict[str, BoardEntry], dict[str, bytes]]:
     try:
         if not path.is_file():
             raise BundleError(f"there is no bundle {path}: make one by `miniml bundle -o FILE`")
+        if path.stat().st_size > MAX_BYTES:
+            raise refusal(path, ValueError(f"it has more than {MAX_BYTES >> 20} MB"))
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(MAX_BYTES)
     except OSError as error:
         raise BundleError(f"{path}: can't be read ({error.strerror}): check its rights") from error
     try:
-        if len(data) > MAX_BYTES:
-            raise ValueError(f"it has more than {MAX_BYTES >> 20} MB")
         files = _files(data)
         if MANIFEST_FILE not in files:
             raise ValueError(f"it has no {MANIFEST_FILE}")

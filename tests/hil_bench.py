@@ -220,16 +220,16 @@ def powered(bench: Bench, board: str) -> Iterator[SimulatedBoard]:
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Ids of the processes whose working directory or command line is in a folder."""
+    """Ids of the processes whose directory, command line or environment names a folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            line = (process / "cmdline").read_bytes().decode(errors="replace")
+            texts = [(process / name).read_bytes() for name in ("cmdline", "environ")]
             where = (process / "cwd").readlink()
         except OSError:
             continue
         if int(process.name) != os.getpid() and (
-            str(folder) in line or where.is_relative_to(folder)
+            any(os.fsencode(folder) in text for text in texts) or where.is_relative_to(folder)
         ):
             found.append(int(process.name))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +13,10 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from miniml.errors import FlashError
+from miniml.hil import tool_keeper
 from miniml.hil.board_log import BoardLog
 
 _POLL_S = 0.1
@@ -40,23 +43,10 @@ def run_tool(
     """
     name = Path(command[0]).name
     log.add("host", shlex.join(command))
-    try:
-        with (stdin or Path(os.devnull)).open("rb") as given:
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=environment,
-                stdin=given,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                # A group of its own: pio starts SCons, which starts avrdude.
-                start_new_session=os.name != "nt",
-            )
-    except OSError as error:
-        raise FlashError(f"can't run {command[0]}: {error.strerror}; is it installed?") from error
+    if shutil.which(command[0], path=(environment or os.environ).get("PATH")) is None:
+        raise FlashError(f"can't run {command[0]}: is it installed?")
+    with (stdin or Path(os.devnull)).open("rb") as given:
+        process, alive = _start(command, cwd, environment, given)
     lines: list[str] = []
     reader = threading.Thread(target=_read, args=(process, name, log, lines), daemon=True)
     reader.start()
@@ -66,6 +56,7 @@ def run_tool(
         _kill(process)
         raise
     finally:
+        os.close(alive)
         reader.join(2)
     if process.returncode:
         last = next((line for line in reversed(lines) if line.strip(" =")), "it said nothing")
@@ -107,6 +98,40 @@ def telling_line(lines: Sequence[str]) -> str:
             if any(word in line.lower() for word in words):
                 return line.strip()
     return ""
+
+
+def _start(
+    command: Sequence[str],
+    cwd: Path | None,
+    environment: Mapping[str, str] | None,
+    stdin: IO[bytes],
+) -> tuple[subprocess.Popen[str], int]:
+    """The tool, in a group of its own (pio starts SCons, which starts avrdude), and its life line.
+
+    On POSIX it ends with the life line's end, that is with this process, however that ends.
+    """
+    told, alive = os.pipe()
+    kept = [sys.executable, "-I", "-S", tool_keeper.__file__, str(told)]
+    try:
+        process = subprocess.Popen(
+            [*kept, *command] if os.name != "nt" else command,
+            cwd=cwd,
+            env=environment,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=os.name != "nt",
+            pass_fds=(told,) if os.name != "nt" else (),
+        )
+    except OSError as error:
+        os.close(alive)
+        raise FlashError(f"can't run {command[0]}: {error.strerror}; is it installed?") from error
+    finally:
+        os.close(told)
+    return process, alive
 
 
 def _read(process: subprocess.Popen[str], name: str, log: BoardLog, lines: list[str]) -> None:

@@ -119,6 +119,13 @@ def test_jenkins_keeps_forks_and_other_runs_from_the_bench() -> None:
     assert "junit testResults: '.pio/miniml/report/junit.xml'" in bench[bench.index("always") :]
 
 
+def test_no_server_collects_the_report_of_the_run_before() -> None:
+    steps = [step.get("run") for step in github()["jobs"]["bench"]["steps"]]
+    for lines in (steps, gitlab()["bench"]["script"], re.findall(r"\bsh '([^']*)'", jenkins())):
+        clean = lines.index("rm -rf .pio/miniml/report")
+        assert any(line and line.startswith("miniml run") for line in lines[clean:])
+
+
 def known_options(words: list[str]) -> None:
     """Parses a command line by the program's own parser, or looks its names up."""
     program, *options = words

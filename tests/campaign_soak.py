@@ -1,4 +1,6 @@
-"""A million inferences on each simulated board: `python tests/campaign_soak.py STATE [N]`.
+"""A million inferences on each simulated board.
+
+    python tests/campaign_soak.py STATE [N] [BOARD ...]
 
 What is compared is said in soak_bench.py. STATE is a folder: builds, boards, and soak.json, which
 holds each board's tally, so that an ended campaign goes on where it was. Every board is started and
@@ -28,18 +30,18 @@ BOARD_REQUESTS = 250
 SAVE_EVERY = 2
 
 
-def main(folder: Path, inferences: int = 1_000_000) -> int:
+def main(folder: Path, inferences: int = 1_000_000, boards: tuple[str, ...] = BOARDS) -> int:
     """Goes on until every board has its inferences."""
     folder = folder.absolute()
     kit.prepare(folder / "core")
     os.environ["PLATFORMIO_CORE_DIR"] = str(folder / "core")
     os.environ["PLATFORMIO_WORKSPACE_DIR"] = str(folder)
-    build_soak(folder, BOARDS, dict(os.environ))
-    file, builds = folder / "soak.json", {n: load_build(ROOT, n).build_id for n in BOARDS}
+    build_soak(folder, boards, dict(os.environ))
+    file, builds = folder / "soak.json", {n: load_build(ROOT, n).build_id for n in boards}
     state = json.loads(file.read_text()) if file.is_file() else {}
     if state.get("builds") != builds:
-        state = {"builds": builds, "seconds": dict.fromkeys(BOARDS, 0.0), "tallies": {}}
-    tallies = {name: Tally(**state["tallies"].get(name, {})) for name in BOARDS}
+        state = {"builds": builds, "seconds": dict.fromkeys(boards, 0.0), "tallies": {}}
+    tallies = {name: Tally(**state["tallies"].get(name, {})) for name in boards}
     for name, tally in tallies.items():
         while tally.inferences < inferences and not tally.faults:
             with soaking(name, folder) as soak:
@@ -76,4 +78,4 @@ def _say(tallies: dict[str, Tally], seconds: dict[str, float]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), *map(int, sys.argv[2:])))
+    sys.exit(main(Path(sys.argv[1]), int((*sys.argv, "1000000")[2]), tuple(sys.argv[3:]) or BOARDS))

@@ -28,6 +28,13 @@ struct __attribute__((packed)) Answer {
   uint16_t wrong_outputs, wrong_cycles, wrong_registers, wrong_millis, wraps;
 };
 
+#ifndef __AVR__
+// A simulator translates code page by page: what is written lies in other pages than the kernel.
+static volatile uint8_t gap[4096] = {1};
+#else
+static volatile uint8_t gap[1];
+#endif
+
 __attribute__((aligned(4))) static Request request;
 static Answer answer;
 __attribute__((aligned(4))) static int8_t row[MINIML_MODEL_CONSTANT(N_INPUTS)];
@@ -170,6 +177,7 @@ static const miniml_link_config link_config MINIML_FLASH = {&soak_model, &reques
 static MiniMLLink device_link;
 
 void setup() {
+  gap[0] = 1;
   MINIML_LINK_STREAM.begin(MINIML_LINK_BAUD);
   device_link.begin(MINIML_LINK_STREAM, link_config);
 }

@@ -19,7 +19,8 @@ from miniml.hil.place.simulated_board import SimulatedBoard
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOL = """\
-#!{python}
+#!/bin/sh
+"exec" "{python}" "$0" "$@"
 import json, os, sys
 with open({calls!r}, "a") as file:
     file.write(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]) + "\\n")

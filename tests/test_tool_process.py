@@ -65,6 +65,14 @@ def test_a_missing_tool_is_named(tmp_path: Path) -> None:
         run(["no-such-tool"], tmp_path)
 
 
+def test_a_tool_without_its_interpreter_is_named(tmp_path: Path) -> None:
+    tool = tmp_path / "avrdude"
+    tool.write_text("#!/no/such/interpreter\n")
+    tool.chmod(0o755)
+    with pytest.raises(FlashError, match=r"failed \(126\): error: can't run .*avrdude: No such"):
+        run([str(tool)], tmp_path)
+
+
 def test_a_tool_that_does_not_end_is_ended(tmp_path: Path) -> None:
     with pytest.raises(FlashError, match="did not end in time"):
         run([sys.executable, "-c", "import time; time.sleep(77)"], tmp_path, timeout_s=0.5)

@@ -15,9 +15,13 @@ import threading
 
 
 def main(alive: int, command: list[str]) -> int:
-    """The tool's exit code; as a shell's, 128 more than the signal that ended it."""
+    """The tool's exit code; 126 if it can't run, 128 more than a signal that ended it."""
     threading.Thread(target=_watch, args=(alive,), daemon=True).start()
-    code = subprocess.call(command)
+    try:
+        code = subprocess.call(command)
+    except OSError as error:
+        print(f"error: can't run {command[0]}: {error.strerror}")
+        return 126
     return code if code >= 0 else 128 - code
 
 

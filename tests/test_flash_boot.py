@@ -57,24 +57,20 @@ def asked(simulated: SimulatedBoard, *requests: bytes) -> list[bytes]:
     return answers
 
 
-def test_nothing_else_boots_and_an_avr_does_not_know_it(bench: Bench) -> None:
+def test_nothing_else_boots_and_the_loader_finds_the_chip_as_after_a_reset(bench: Bench) -> None:
     lines = (b"?01 BOOT*----\n", b"?02 BOOT LOADER NOW*----\n", b"?03 BOOT LOAD*----\n")
     with powered(bench, "stm32f4") as simulated:
         assert all(b"ERR" in answer for answer in asked(simulated, *lines))
         assert simulated.control("status")["state"] == "running"
+        assert b" OK*" in asked(simulated, b"?01 BOOT LOADER*----\n")[0]
+        wait_for(lambda: simulated.control("status")["state"] != "running", "the jump")
+        status = simulated.control("status")
+        assert (status["state"], status["clock_hz"]) == ("loader", HSI_HZ), status["reason"]
+
+
+def test_an_avr_does_not_know_it(bench: Bench) -> None:
     with powered(bench, "uno") as simulated:
         assert all(b"ERR VERB" in answer for answer in asked(simulated, b"?01 BOOT LOADER*----\n"))
-
-
-def test_the_loader_finds_the_chip_as_after_a_reset(bench: Bench) -> None:
-    """Else the simulated board refuses: see the next test."""
-    with powered(bench, "stm32f4") as simulated:
-        assert b" OK*" in asked(simulated, b"?01 BOOT LOADER*----\n")[0]
-        for _ in range(100):
-            status = simulated.control("status")
-            if status["state"] != "running":
-                break
-        assert (status["state"], status["clock_hz"]) == ("loader", HSI_HZ), status["reason"]
 
 
 @pytest.mark.parametrize(

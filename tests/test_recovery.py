@@ -81,13 +81,6 @@ def test_one_that_does_not_come_back_is_left_alone_until_it_is_lifted(
     assert not any("start" in line for line in second.log_tail), "it was touched"
     assert bench.start(bench.options("nanoatmega328")).verdict == "PASS"  # others go on
     assert bench.start(bench.options(unpoison=True)).verdict == "PASS"
-    assert bench.start(bench.options()).verdict == "PASS"
-
-
-def test_without_retries_nothing_is_marked(bench: Bench) -> None:
-    (bench.state("uno") / "flash.bin").unlink()
-    for _ in range(2):
-        assert bench.start(bench.options(patience=0.05)).error == "SilentBoardError"
 
 
 def tries(*errors: BoardError, retries: int, cancelled: bool = False) -> tuple[int, str]:

@@ -32,7 +32,8 @@ class Avrdude:
                 job.log.add("host", f"no bootloader answers at {rate} baud: {rates[number + 1]}")
                 port = job.port()
             else:
-                if len(rates) > 1:
+                # A PTY's name says nothing of the board behind it.
+                if len(rates) > 1 and not job.place.simulated:
                     remember_speed(job.project, job.board.name, port, rate)
                 return
 
@@ -40,7 +41,9 @@ class Avrdude:
 def rates_of(job: FlashJob) -> list[int]:
     """What is tried in turn, without repeats."""
     board = job.board
-    known = remembered_speed(job.project, board.name, job.port())
+    known = None
+    if not job.place.simulated:
+        known = remembered_speed(job.project, board.name, job.port())
     rates = (known, board.flash_baud, board.flash_baud_fallback)
     return list(dict.fromkeys(rate for rate in rates if rate is not None))
 

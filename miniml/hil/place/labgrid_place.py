@@ -76,7 +76,7 @@ class LabgridPlace:
         if "=" in self._wanted:
             return contextlib.nullcontext()
         key = f"labgrid {self._address} {self._wanted}"
-        return board_lock(key, f"labgrid place {self._wanted}", self._wait_s)
+        return board_lock(key, f"labgrid place {self._wanted}", self._wait_s, self._interrupted)
 
     def port(self) -> str | None:
         """Its URL; None while its exporter sees no such device."""

@@ -244,9 +244,10 @@ def test_a_missing_tool_names_its_package(tmp_path: Path, monkeypatch: pytest.Mo
         ("dfu-util-no-device.txt", "No DFU capable USB device available"),
         ("stm32flash-no-port.txt", "Failed to open port: /dev/ttyNONE"),
         ("stm32flash-no-answer.txt", "Failed to init device, timeout."),
+        ("picotool-no-device.txt", "in BOOTSEL mode was found at bus 1, address 21."),
         ("uhubctl-no-hub.txt", "No compatible devices detected at location 1-1!"),
     ],
 )
 def test_the_tools_own_reason_is_told(output: str, why: str) -> None:
-    """Recorded from Debian 12's tools on a machine without any board."""
+    """Recorded on a machine without any board: Debian 12's tools; picotool 2.3.0 from source."""
     assert telling_line(said(output).splitlines()).endswith(why)

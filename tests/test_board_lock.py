@@ -17,14 +17,14 @@ import pytest
 
 from miniml.boards import load_boards
 from miniml.errors import PortError
-from miniml.hil.place import lock_folder
-from miniml.hil.place.board_lock import board_lock
-from miniml.hil.place.lock_folder import PREFIX
+from miniml.hil.lock import lock_folder
+from miniml.hil.lock.board_lock import board_lock
+from miniml.hil.lock.lock_folder import PREFIX
 from miniml.hil.place.port_place import PortPlace
 
 HOLD = """
 import sys
-from miniml.hil.place.board_lock import board_lock
+from miniml.hil.lock.board_lock import board_lock
 with board_lock("port A", "port A", 0):
     print("held", flush=True)
     sys.stdin.read()
@@ -126,7 +126,7 @@ def test_another_user_waits_and_takes_over(folder: Path, tmp_path: Path) -> None
 
 def as_user(user: int, code: str) -> subprocess.CompletedProcess[str]:
     # Loaded as root before it becomes the user, who may not read this checkout.
-    start = f"import os, miniml.hil.place.board_lock; os.setgid({user}); os.setuid({user})\n"
+    start = f"import os, miniml.hil.lock.board_lock; os.setgid({user}); os.setuid({user})\n"
     return subprocess.run(
         [sys.executable, "-c", start + code],
         input="",

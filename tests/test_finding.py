@@ -19,8 +19,8 @@ from miniml.errors import PortError, SilentBoardError, WrongBoardError
 from miniml.hil import run
 from miniml.hil.finding import attached as attached_module
 from miniml.hil.finding.candidates import candidates, check_port, doubt, find_port, follow
+from miniml.hil.lock.board_lock import port_key
 from miniml.hil.place import find, port_place
-from miniml.hil.place.board_lock import port_key
 from miniml.hil.place.port_place import PortPlace
 from miniml.hil.run_options import RunOptions
 

@@ -17,7 +17,7 @@ from hil_bench import ROOT, Bench, make_bench, powered, processes_in
 from miniml.hil import open_board
 from miniml.hil.board_run import BoardRun
 from miniml.hil.link.line_port import LinePort
-from miniml.hil.place.board_lock import board_lock
+from miniml.hil.lock.board_lock import board_lock
 from miniml.hil.place.place import Place
 from miniml.hil.proof.verdict import BoardResult
 

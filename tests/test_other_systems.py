@@ -15,7 +15,7 @@ import builtins, importlib, pkgutil, sys
 LINUX_ONLY = {"fcntl", "pty", "termios", "tty", "resource", "pwd", "grp", "unicorn"}
 OURS = ("miniml", "miniml_hook", "test_custom_runner")
 # Chooses by sys.platform between fcntl and msvcrt; mypy checks both halves.
-CHOOSES = "miniml.hil.place.os_lock"
+CHOOSES = "miniml.hil.lock.os_lock"
 real = builtins.__import__
 def guarded(name, globals=None, locals=None, fromlist=(), level=0):
     importer = (globals or {}).get("__name__", "")

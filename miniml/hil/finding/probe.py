@@ -14,7 +14,7 @@ from miniml.hil.board_log import BoardLog
 from miniml.hil.finding.attached import attached_ports, harmless
 from miniml.hil.link.line_port import LinePort
 from miniml.hil.link.session import Session
-from miniml.hil.place.board_lock import board_lock, port_key
+from miniml.hil.lock.board_lock import board_lock, port_key
 
 # A Nano's old bootloader starts the sketch two seconds after the opening's reset: half of
 # Session's eight seconds for HELLO.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from miniml.hil.flash.method import FlashJob
-from miniml.hil.place.board_lock import board_lock
+from miniml.hil.lock.board_lock import board_lock
 
 
 def rp2040_lock(job: FlashJob) -> AbstractContextManager[None]:

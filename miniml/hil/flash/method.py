@@ -12,7 +12,7 @@ from miniml.boards import Board
 from miniml.hil.board_log import BoardLog
 from miniml.hil.finding.attached import AttachedPort, attached_ports
 from miniml.hil.firmware_build import FirmwareBuild
-from miniml.hil.place.board_lock import WAIT_S
+from miniml.hil.lock.board_lock import WAIT_S
 from miniml.hil.place.place import Place, await_port
 from miniml.hil.project import build_dir
 from miniml.hil.tool_process import run_tool

@@ -20,7 +20,7 @@ import miniml
 from miniml.boards import Board
 from miniml.errors import NoBoardError, PortError
 from miniml.hil.board_log import BoardLog
-from miniml.hil.place.board_lock import board_lock
+from miniml.hil.lock.board_lock import board_lock
 from miniml.hil.place.place import NOT_TOLD, Exporter, refuse_kit, told
 from miniml.hil.place.simulated_board import SimulatedBoard
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from miniml.boards import Board
 from miniml.hil.finding.attached import attached_ports, is_pty
 from miniml.hil.finding.candidates import follow
-from miniml.hil.place.board_lock import board_lock, port_key
+from miniml.hil.lock.board_lock import board_lock, port_key
 from miniml.hil.place.place import NOT_TOLD, Exporter, told
 from miniml.hil.place.simulated_board import SimulatedBoard
 

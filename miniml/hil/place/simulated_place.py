@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from miniml.boards import Board
 from miniml.errors import BoardError
 from miniml.hil.board_log import BoardLog
-from miniml.hil.place.board_lock import board_lock
+from miniml.hil.lock.board_lock import board_lock
 from miniml.hil.place.place import Exporter
 from miniml.hil.place.simulated_board import SimulatedBoard
 from miniml.hil.project import miniml_dir

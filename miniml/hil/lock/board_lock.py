@@ -16,8 +16,8 @@ from pathlib import Path
 
 from miniml.errors import PortError
 from miniml.hil.finding.attached import AttachedPort
-from miniml.hil.place.lock_folder import PREFIX, lock_folder, open_shared, read_note, write_note
-from miniml.hil.place.os_lock import try_lock
+from miniml.hil.lock.lock_folder import PREFIX, lock_folder, open_shared, read_note, write_note
+from miniml.hil.lock.os_lock import try_lock
 
 WAIT_S = 120.0  # as miniml.hil.run_options.DEFAULT_WAIT_S
 MAX_COMMAND = 80

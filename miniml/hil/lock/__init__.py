@@ -1,0 +1,1 @@
+"""One process a board, across the processes and users of a machine."""

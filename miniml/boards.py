@@ -153,7 +153,7 @@ def _read(file: Path) -> dict[str, dict[str, object]]:
     parser = configparser.ConfigParser(interpolation=None, default_section="\n")
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # report keys as typed
     try:
-        parser.read_string(file.read_text(encoding="utf-8"), source=str(file))
+        parser.read_string(file.read_text(encoding="utf-8-sig"), source=str(file))
     except OSError as error:
         raise SettingsError(f"can't read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:

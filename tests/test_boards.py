@@ -117,6 +117,11 @@ def test_a_mistake_is_one_line_that_says_where(
     assert [word for word in words if word not in message] == []
 
 
+def test_a_byte_order_mark_is_no_section(tmp_path: Path) -> None:
+    (tmp_path / "boards.ini").write_text(SECTION, encoding="utf-8-sig")
+    assert list(load_boards(tmp_path)) == ["bench"]
+
+
 def test_binary_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"boards\.ini is missing"):
         load_boards(tmp_path)

@@ -104,7 +104,9 @@ def test_usage(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as caught:
         main(["train", str(folder), *words])
     assert caught.value.code == 2
-    assert words[0] in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert words[0] in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", ["train", "quantize", "evaluate"])

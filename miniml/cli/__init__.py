@@ -6,6 +6,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from miniml import __version__
 from miniml.cli import (
@@ -26,9 +27,17 @@ from miniml.errors import MiniMLError
 EXIT_CODES = "exit codes: 0 pass, 1 fail, 2 usage, 3 no board, 4 infrastructure"
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line; argparse shows every option before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with exit code 2."""
+        self.exit(2, f"miniml: error: {message} ({self.prog} --help lists what there is)\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; each group of commands registers its own."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="miniml",
         description="Train, quantize and prove small neural networks on microcontrollers.",
         epilog=EXIT_CODES,

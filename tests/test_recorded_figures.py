@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from golden_costs import BOARDS, FIGURES, FILE, MODELS, ROOT, costs
 
@@ -67,6 +68,7 @@ def test_a_peer_that_does_not_fit_says_so_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["bakenn", "CMSIS-NN", "emlearn float"])
 def test_a_peer_runs_in_the_cycles_recorded(name: str) -> None:
+    before = np.geterr()
     (peer,) = [one for one in CONTESTANTS if one.name == name]
     row = bench_one("N3", random_nets("N3", [1]), "stm32f4", peer)
     (recorded,) = [
@@ -75,6 +77,7 @@ def test_a_peer_runs_in_the_cycles_recorded(name: str) -> None:
         if (row["net"], row["board"], row["kernel"]) == ("N3", "stm32f4", name)
     ]
     assert row.note == ""
+    assert np.geterr() == before
     # emlearn's floats give a class, no bytes.
     assert row.exact == (name != "emlearn float") == recorded["exact"]
     if row.compiler == recorded["compiler"]:

@@ -109,7 +109,9 @@ def emlearn(model: QuantizedModel) -> ModelCode:
     Raises:
         UsageError: emlearn is not installed.
     """
-    net = _installed("emlearn.net")
+    # Importing it makes numpy raise at every underflow of this process.
+    with np.errstate():
+        net = _installed("emlearn.net")
     activations = ["relu" if layer.activation == "relu" else "identity" for layer in model.layers]
     weights = [(x.weights * x.weight_scales[:, np.newaxis]).T for x in model.layers]
     biases = [x.bias * x.weight_scales * x.input_scale for x in model.layers]

@@ -60,26 +60,23 @@ class Late(Nothing):
         self._count, self._held = rng.randrange(4), b""
 
     def answer(self, wire: Wire, line: bytes) -> Pieces:
-        """With the one that was held back before it."""
+        """With the one that was held back."""
         self._count += 1
         if self._count % 4 == 0:
             self._held = line
             return []
         held, self._held = self._held, b""
-        return [(0.0, held + line)]
+        return [(0.0, self._joined(held, line))]
+
+    def _joined(self, held: bytes, line: bytes) -> bytes:
+        return held + line
 
 
 class Swapped(Late):
     """Every fourth answer comes only after the next one."""
 
-    def answer(self, wire: Wire, line: bytes) -> Pieces:
-        """With the one that was held back after it."""
-        self._count += 1
-        if self._count % 4 == 0:
-            self._held = line
-            return []
-        held, self._held = self._held, b""
-        return [(0.0, line + held)]
+    def _joined(self, held: bytes, line: bytes) -> bytes:
+        return line + held
 
 
 class Replayed(Nothing):

@@ -23,6 +23,16 @@ MAX_BYTES = 256 << 20
 MAX_FILES = 2000
 # Zip's own beginning of time: a date would make every bundle another one.
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
+# What zipfile raises on spoilt bytes is more than it says.
+_SPOILT = (
+    zipfile.BadZipFile,
+    ValueError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    OverflowError,
+    IndexError,
+)
 
 
 def write_archive(version: str, boards: Mapping[str, BoardEntry], files: dict[str, bytes]) -> bytes:
@@ -58,10 +68,7 @@ def read_archive(path: Path) -> tuple[dict[str, BoardEntry], dict[str, bytes]]:
         if MANIFEST_FILE not in files:
             raise ValueError(f"it has no {MANIFEST_FILE}")
         _, boards = parse_manifest(files.pop(MANIFEST_FILE), files)
-    # What zipfile raises on spoilt bytes is more than it says.
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError) as error:
-        raise refusal(path, error) from error
-    except (RecursionError, RuntimeError, OverflowError, IndexError) as error:
+    except _SPOILT as error:
         raise refusal(path, error) from error
     return boards, files
 

@@ -112,7 +112,7 @@ class Coordinator:
         for kind in ("all_places", "all_resources"):
             wish = messages.Subscribe(**{kind: True})
             self._out.put(messages.ClientInMessage(subscribe=wish))
-        self._sync()
+        self.catch_up()
         if self.gone:
             self.close()
             raise PortError(f"{target} is no labgrid coordinator: {self.gone}")
@@ -133,6 +133,13 @@ class Coordinator:
         with self._changed:
             self._changed.notify_all()
 
+    def catch_up(self) -> None:
+        """Waits until all that the coordinator knows by now is in `places` and `resources`."""
+        number = next(self._syncs)
+        self._out.put(messages.ClientInMessage(sync=messages.Sync(id=number)))
+        with self._changed:
+            self._changed.wait_for(lambda: self._synced >= number or self.gone, REQUEST_S)
+
     def acquire(self, place: str) -> str:
         """Acquires a place with all its resources.
 
@@ -144,7 +151,7 @@ class Coordinator:
             self._stub.AcquirePlace(request, timeout=REQUEST_S)
         except grpc.RpcError as error:
             return str(error.details())
-        self._sync()
+        self.catch_up()
         return ""
 
     def release(self, place: str) -> None:
@@ -199,13 +206,6 @@ class Coordinator:
     def _quietly(self, method: Any, request: Any) -> None:
         with contextlib.suppress(PortError):
             self._request(method, request)
-
-    def _sync(self) -> None:
-        """Waits until everything that the coordinator has sent so far is here."""
-        number = next(self._syncs)
-        self._out.put(messages.ClientInMessage(sync=messages.Sync(id=number)))
-        with self._changed:
-            self._changed.wait_for(lambda: self._synced >= number or self.gone, REQUEST_S)
 
     def _receive(self) -> None:
         try:

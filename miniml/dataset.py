@@ -13,6 +13,7 @@ import difflib
 import hashlib
 import io
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -126,14 +127,15 @@ def load_dataset(
     Raises:
         DataError: anything that can't be used.
     """
-    header, rows = _parse(path, read_bytes(path) if content is None else content)
-    label_columns = [_column(path, header, name, "label") for name in data.label]
-    left_out = {_column(path, header, name, "ignore") for name in data.ignore}
+    (line, header), *rows = _parse(path, read_bytes(path) if content is None else content)
+    where = f"{path}, row {line}"
+    label_columns = [_column(where, header, name, "label") for name in data.label]
+    left_out = {_column(where, header, name, "ignore") for name in data.ignore}
     feature_columns = [
         column for column in range(len(header)) if column not in {*label_columns, *left_out}
     ]
     if not feature_columns:
-        raise DataError(f"{path}, row 1: no column left as a feature: add one")
+        raise DataError(f"{where}: no column left as a feature: add one")
     features = _numbers(path, header, rows, feature_columns)
     classes: tuple[str, ...] = ()
     indices = np.zeros(0, np.int64)
@@ -156,14 +158,15 @@ def load_dataset(
     )
 
 
-def _parse(path: Path, content: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Header, and each row with its line number."""
+def _parse(path: Path, content: bytes) -> list[tuple[int, list[str]]]:
+    """Header, then each row, with their line numbers."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}, row {line}: not UTF-8 text: save the file as UTF-8") from None
-    first = text.lstrip("\n").split("\n", 1)[0]
+    # What stands in quotes is a name, such as "Temperature, degrees".
+    first = re.sub(r'"[^"\n]*"', "", text.lstrip("\n").split("\n", 1)[0])
     delimiter = max(DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     lines: list[tuple[int, list[str]]] = []
@@ -177,8 +180,8 @@ def _parse(path: Path, content: bytes) -> tuple[list[str], list[tuple[int, list[
         ) from None
     if not lines:
         raise EmptyDataError(f"{path}: only separators: give it a header line and rows")
-    header, rows = lines[0][1], lines[1:]
-    _check_header(path, header, lines[0][0])
+    (first_line, header), *rows = lines
+    _check_header(path, header, first_line)
     for line, cells in rows:
         if len(cells) != len(header):
             raise DataError(
@@ -187,7 +190,7 @@ def _parse(path: Path, content: bytes) -> tuple[list[str], list[tuple[int, list[
             )
     if not rows:
         raise EmptyDataError(f"{path}: a header without rows: add rows")
-    return header, rows
+    return lines
 
 
 def _check_header(path: Path, header: list[str], line: int) -> None:
@@ -201,12 +204,12 @@ def _check_header(path: Path, header: list[str], line: int) -> None:
             raise DataError(f"{where}, column {column}: a second column {name!r}: rename one")
 
 
-def _column(path: Path, header: list[str], name: str, key: str) -> int:
+def _column(where: str, header: list[str], name: str, key: str) -> int:
     if name in header:
         return header.index(name)
     near = difflib.get_close_matches(name, header, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"the columns are {_listing(header)}"
-    raise DataError(f"{path}, row 1: no column {name!r}: {hint} (set [data] {key})")
+    raise DataError(f"{where}: no column {name!r}: {hint} (set [data] {key})")
 
 
 def _listing(names: list[str]) -> str:
@@ -286,18 +289,18 @@ def _classes(
 
 
 def _suspicious(path: Path, names: tuple[str, ...], features: Float64Array) -> tuple[str, ...]:
-    constant = [
-        name
-        for name, same in zip(names, (features == features[0]).all(axis=0), strict=True)
-        if same
-    ]
+    same = (features == features[0]).all(axis=0)
+    constant = [name for name, is_same in zip(names, same, strict=True) if is_same]
+    if len(constant) == len(names):
+        raise DataError(
+            f"{path}: every column but the label is constant: add one that tells rows apart"
+        )
     if not constant:
         return ()
-    subject = (
-        f"column {constant[0]!r} is" if len(constant) == 1 else (f"{len(constant)} columns are")
-    )
-    listed = "" if len(constant) == 1 else f" ({_listing(constant)})"
-    return (f"{path}: {subject} constant{listed}: no information there, [data] ignore drops it",)
+    what = f"column {constant[0]!r} is constant"
+    if len(constant) > 1:
+        what = f"{len(constant)} columns are constant ({_listing(constant)})"
+    return (f"{path}: {what}: no information there, [data] ignore drops it",)
 
 
 def split_rows(dataset: Dataset, data: DataSettings) -> Split:

@@ -221,3 +221,18 @@ def test_too_few_rows_to_split(counts: list[int]) -> None:
 
 def test_the_only_row_of_a_class_is_for_training() -> None:
     assert 100 in split_rows(table([100, 1]), DataSettings()).train.tolist()
+
+
+def test_a_separator_in_a_quoted_name_is_none(tmp_path: Path) -> None:
+    content = '"heat, C";"force, N";label\n1;2;x\n3;4;y\n'
+    assert load(tmp_path, content).feature_names == ("heat, C", "force, N")
+
+
+def test_a_missing_label_is_told_with_the_headers_own_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"t\.csv, row 3: no column 'label': did you mean 'Label'"):
+        load(tmp_path, "\n\na,Label\n1,x\n2,y\n")
+
+
+def test_nothing_but_constant_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"t\.csv: every column but the label is constant"):
+        load(tmp_path, "a,b,label\n1,2,x\n1,2,y\n")

@@ -9,6 +9,17 @@ from typing import Any, Literal
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,31}")
 RESERVED_PREFIX = "miniml"
+# C99 and C++11 keywords that match NAME_PATTERN, and the library's own prefix.
+_KEYWORDS = """
+alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
+constexpr const_cast continue decltype default delete do double dynamic_cast else enum explicit
+export extern false float for friend goto if inline int long mutable namespace new noexcept not
+not_eq nullptr operator or or_eq private protected public register reinterpret_cast restrict
+return short signed sizeof static static_assert static_cast struct switch template this
+thread_local throw true try typedef typeid typename union unsigned using virtual void volatile
+wchar_t while xor xor_eq miniml
+"""
+RESERVED = frozenset(_KEYWORDS.split())
 MAX_WIDTH = 4096
 MAX_LAYERS = 64
 
@@ -117,6 +128,8 @@ def identifier(value: Any) -> str:
         raise ValueError("must be a lower-case C identifier of at most 32 characters")
     if value.startswith(RESERVED_PREFIX):
         raise ValueError(f"must not begin with {RESERVED_PREFIX!r}, the library's own prefix")
+    if value in RESERVED:
+        raise ValueError("must be no keyword of C or C++")
     return value
 
 

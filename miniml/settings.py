@@ -7,6 +7,7 @@ import difflib
 import os
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -170,6 +171,21 @@ class Settings:
         """What else decides the quantized model: a change means quantizing again."""
         return _plain({"quantization": self.quantization}) | {"name": self.model.name}
 
+    def check_boards(self, boards: Iterable[str]) -> None:
+        """Refuse [code] flash_bytes of a board that is none of these.
+
+        Raises:
+            SettingsError: names the board and the nearest one.
+        """
+        limits, known = self.code.flash_bytes, tuple(boards)
+        for board, _ in limits if isinstance(limits, tuple) else ():
+            if board not in known:
+                near = difflib.get_close_matches(board, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+                raise SettingsError(
+                    f"{self.path}: [code] flash_bytes: no board {board!r} in boards.ini: {hint}"
+                )
+
     def resolve_train(self, override: Train | None = None) -> Train:
         """The caller's choice, else model.toml's, else frozen where CI is set, else auto."""
         if override or self.model.train:
@@ -295,7 +311,8 @@ def _nearest_key(section: str, key: str) -> str:
 
 def _folder_name(path: Path) -> str:
     name = re.sub(r"[^a-z0-9]+", "_", path.resolve().parent.name.lower()).strip("_")
-    if not name or not name[0].isalpha() or name.startswith(checks.RESERVED_PREFIX):
+    reserved = name.startswith(checks.RESERVED_PREFIX) or name in checks.RESERVED
+    if not name or not name[0].isalpha() or reserved:
         name = f"model_{name}".rstrip("_")
     return name[:32]
 

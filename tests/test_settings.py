@@ -31,7 +31,8 @@ def test_everything_has_a_default(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "name"), [("3d", "model_3d"), ("miniml_x", "model_miniml_x"), ("ü", "model")]
+    ("folder", "name"),
+    [("3d", "model_3d"), ("miniml_x", "model_miniml_x"), ("ü", "model"), ("float", "model_float")],
 )
 def test_a_folder_that_is_no_c_name(tmp_path: Path, folder: str, name: str) -> None:
     assert load_settings(write(tmp_path / folder, "")).model.name == name
@@ -57,6 +58,7 @@ def test_a_folder_that_is_no_c_name(tmp_path: Path, folder: str, name: str) -> N
         ("[model]\nactivation = 'rellu'", r"one of 'relu', .* \(did you mean 'relu'\?\)"),
         ("[model]\nname = 'My Model'", "name must be a lower-case C identifier"),
         ("[model]\nname = 'miniml_x'", "must not begin with 'miniml'"),
+        ("[model]\nname = 'int'", "must be no keyword of C or C\\+\\+"),
         ("[data]\nsplit = [0.7, 0.2]", "split must be"),
         ("[data]\nsplit = [0.7, 0.2, 0.2]", "split must be"),
         ("[data]\nsplit = [1.0, 0.0, 0.0]", "split must be"),

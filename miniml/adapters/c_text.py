@@ -13,21 +13,10 @@ import jinja2
 import numpy as np
 
 from miniml.errors import ModelNameError
+from miniml.setting_checks import NAME_PATTERN, RESERVED
 
 # Between the halves of what C would act on inside a comment: its end, its start, trigraphs.
 _JOINED = re.compile(r"(?<=\*)(?=/)|(?<=/)(?=\*)|(?<=\?)(?=\?)")
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-# C99 and C++11 keywords that match _NAME, and the library's own prefix.
-_KEYWORDS = """
-alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
-constexpr const_cast continue decltype default delete do double dynamic_cast else enum explicit
-export extern false float for friend goto if inline int long mutable namespace new noexcept not
-not_eq nullptr operator or or_eq private protected public register reinterpret_cast restrict
-return short signed sizeof static static_assert static_cast struct switch template this
-thread_local throw true try typedef typeid typename union unsigned using virtual void volatile
-wchar_t while xor xor_eq miniml
-"""
-_RESERVED = frozenset(_KEYWORDS.split())
 
 
 def check_name(name: str) -> str:
@@ -36,12 +25,12 @@ def check_name(name: str) -> str:
     Raises:
         ModelNameError: not `[a-z][a-z0-9_]{0,31}`, a C or C++ keyword, or `miniml`.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME_PATTERN.fullmatch(name):
         raise ModelNameError(
             f"model name {name!r} can't prefix C symbols: use a lower-case letter, then up to "
             "31 lower-case letters, digits or underscores"
         )
-    if name in _RESERVED:
+    if name in RESERVED:
         raise ModelNameError(f"model name {name!r} is reserved in C or C++: choose another")
     return name
 

@@ -100,10 +100,13 @@ def _build(arguments: argparse.Namespace) -> list[str]:
 
     project, model_dir, out = arguments.project_dir, arguments.model_dir, arguments.out
     before = {project / name: digest(project / name) for name in (BOARDS_FILE, LOCAL_FILE)}
-    board = in_mode(pick_board(load_boards(project), arguments.board), arguments.mode)
+    boards = load_boards(project)
+    board = in_mode(pick_board(boards, arguments.board), arguments.mode)
     settings_file = model_dir / SETTINGS_FILE
     before[settings_file] = digest(settings_file)
-    data_file = load_settings(model_dir).data_path
+    settings = load_settings(model_dir)
+    settings.check_boards(boards)
+    data_file = settings.data_path
     before[data_file] = digest(data_file)
     prepared = prepare(
         model_dir,

@@ -77,6 +77,47 @@ def test_generate_for_a_board_writes_what_the_hook_writes(
     assert b'"pico"' in files_in(out)["miniml_firmware.h"].lower()
 
 
+def test_generate_says_as_json_what_it_wrote(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ("generate", folder, "--out", out, "--board", "uno", "--json")
+    found = json.loads(run(capsys, *words, "--explain")[1])
+    assert [Path(file).name for file in found["files"]] == [
+        "two_model.h",
+        "miniml_firmware.h",
+        "two_kernels.S",
+    ]
+    assert (found["mode"], found["name"]) == ("int8", "two")
+    assert found["model_id"][:16] in (out / "two_model.h").read_text()
+    assert found["explanation"]
+    hybrid = json.loads(run(capsys, *words, "--mode", "avr_hybrid")[1])
+    assert (hybrid["mode"], hybrid["explanation"]) == ("avr_hybrid", [])
+    assert hybrid["model_id"] != found["model_id"]
+
+
+def test_boards_ini_is_found_above_the_working_directory(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT / "firmware" / "models")
+    assert len(costs(capsys, folder)["boards"]) == len(load_boards(ROOT))
+
+
+@pytest.mark.parametrize("command", ["generate", "cost", "quantize"])
+def test_a_budget_for_a_board_that_is_not_there(
+    folder: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "train", folder)
+    settings = folder / "model.toml"
+    settings.write_text(settings.read_text() + "\n[code]\nflash_bytes = { uno = 9000, pic = 9 }\n")
+    more = {"generate": ("--board", "uno", "--out", tmp_path / "out"), "quantize": ("--advise",)}
+    said = refused(capsys, command, folder, *more.get(command, ()))
+    assert (
+        "model.toml: [code] flash_bytes: no board 'pic' in boards.ini: did you mean 'pico'" in said
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_generate_refuses_and_writes_nothing(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from miniml import reference
 from miniml.advisor import Advice, Trial, advise, best_of
 from miniml.atomic_file import write_atomically
-from miniml.boards import Board, load_boards
+from miniml.boards import Board
+from miniml.cli.model_arguments import project_boards
 from miniml.cli.output import load, show, warn
 from miniml.cost import Cost, foretell
 from miniml.cost.calibration import load_calibrations
@@ -31,7 +32,7 @@ Costs = dict[str, Cost | None]
 def run_advice(arguments: argparse.Namespace, lock: Lock) -> int:
     """Try, show, and with --take write the choice into model.toml."""
     settings, dataset, split = load(arguments.model_dir)
-    boards = _different(list(load_boards(arguments.project_dir).values()))
+    boards = _different(list(project_boards(arguments).values()))
     advice = advise(lock.float_model, dataset, split, settings, progress_line("QAT"))
     features = dataset.features[split.calibration].astype(np.float32)
     costs = {

@@ -46,7 +46,6 @@ def register(subparsers: Subparsers) -> None:
         help="cycles without wait states, or with those and the caches of the board's chip "
         "(default: ideal)",
     )
-    costing.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     costing.set_defaults(run=run_cost)
 
 

@@ -14,7 +14,9 @@ from miniml.cli.model_arguments import (
     chosen_boards,
     prepare_model,
 )
+from miniml.cli.output import show
 from miniml.errors import MiniMLError, UsageError
+from miniml.float_net import device_model
 from miniml.generation import board_files
 from miniml.kernels.choice import kernels_for
 from miniml.kernels.explanation import explain
@@ -56,20 +58,22 @@ def run_generate(arguments: argparse.Namespace) -> int:
     """`miniml generate`."""
     if arguments.explain and not arguments.board:
         raise UsageError("--explain needs --board: kernels are made for a core")
+    board = None
+    if arguments.board:
+        board = in_mode(chosen_boards(arguments)[0], arguments.mode or "")
     prepared = prepare_model(arguments)
     model = prepared.model
     kernels = None
-    if arguments.board:
-        board = in_mode(chosen_boards(arguments)[0], arguments.mode or "")
+    mode = board.mode if board else arguments.mode or "int8"
+    if board:
         kernels = kernels_for(model, board, prepared.settings.code)
         files = board_files(prepared, board, kernels, alias=arguments.alias)
     else:
         source = prepared.settings.data_path.name
-        mode = arguments.mode or "int8"
         header = export(model, prepared.float_model, mode, source, alias=arguments.alias)
         files = {f"{model.name}_model.h": header}
-    for name, text in files.items():
-        path = arguments.out / name
+    paths = {arguments.out / name: text for name, text in files.items()}
+    for path, text in paths.items():
         try:
             arguments.out.mkdir(parents=True, exist_ok=True)
             write_atomically(path, text.encode())
@@ -77,7 +81,16 @@ def run_generate(arguments: argparse.Namespace) -> int:
             raise MiniMLError(
                 f"{path}: can't be written ({error.strerror}): check rights and room"
             ) from error
-        print(f"wrote {path}")
+    explained = []
     if arguments.explain:
-        print("\n".join(explain(model, kernels) if kernels else [NO_KERNELS]))
+        explained = explain(model, kernels) if kernels else [NO_KERNELS]
+    made = device_model(model, prepared.float_model, mode)
+    content = {
+        "name": made.name,
+        "model_id": made.model_id,
+        "mode": mode,
+        "files": [str(path) for path in paths],
+        "explanation": explained,
+    }
+    show(arguments, content, [*(f"wrote {path}" for path in paths), *explained])
     return 0

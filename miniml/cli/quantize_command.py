@@ -9,6 +9,7 @@ from typing import Any
 from miniml import fixed_point
 from miniml.calibration_report import report_ranges
 from miniml.cli.advice import run_advice
+from miniml.cli.model_arguments import Subparsers, add_project_dir
 from miniml.cli.output import figures, load, show, title
 from miniml.dataset import fingerprint, read_bytes
 from miniml.errors import LockError, MiniMLError, UsageError
@@ -17,8 +18,6 @@ from miniml.lock import LOCK_FILE, Lock, read_lock
 from miniml.model import QuantizedModel
 from miniml.pipeline import make_lock, save_lock
 from miniml.settings import Settings, load_settings
-
-Subparsers = Any  # argparse has no public name for what add_subparsers returns
 
 
 def register(subparsers: Subparsers) -> None:
@@ -41,9 +40,7 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--take", action="store_true", help="with --advise: write the choice into model.toml"
     )
-    parser.add_argument(
-        "--project-dir", type=Path, default=Path(), help="holds boards.ini (default: here)"
-    )
+    add_project_dir(parser)
     parser.set_defaults(run=run_quantize)
 
 

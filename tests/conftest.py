@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 # Where CI is set, models are frozen and never trained. The tests train models of their own; those
 # of freezing set it.
 os.environ.pop("CI", None)
 # What boards do in the tests is nothing for the page of the job that runs them.
 os.environ.pop("GITHUB_STEP_SUMMARY", None)
+
+# The same examples in every run, and as much time as a loaded machine takes for one: campaigns
+# draw anew (tests/campaign_*.py).
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")

@@ -82,7 +82,7 @@ def test_waiting_can_be_interrupted() -> None:
         start = time.monotonic()
         with pytest.raises(PortError, match="interrupted"), place.occupied():
             pass
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 50
 
 
 def test_a_killed_holders_lock_is_free_at_once() -> None:

@@ -61,15 +61,16 @@ def _acquire(path: Path, note: Path, what: str, wait_s: float, cancel: threading
     start, told = time.monotonic(), False
     while (descriptor := _locked(path, what)) is None:
         waited = time.monotonic() - start
-        if waited >= wait_s:
-            raise PortError(
-                f"{what} is in use by {_holder(note)}: wait for it (--lock-timeout) or end it"
-            )
-        if waited >= _QUIET_S and not told:
+        # First, so that a long pause of this process hides no wait.
+        if not told and min(waited, wait_s) >= _QUIET_S:
             told = True
             print(
                 f"miniml: waiting up to {wait_s:g} s for {what}: held by {_holder(note)}",
                 file=sys.stderr,
+            )
+        if waited >= wait_s:
+            raise PortError(
+                f"{what} is in use by {_holder(note)}: wait for it (--lock-timeout) or end it"
             )
         if cancel.wait(_POLL_S):
             raise PortError(f"waiting for {what} was interrupted")

@@ -49,7 +49,8 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Plug:
     def plug(*ports: Any) -> None:
         monkeypatch.setattr(attached_module, "attached_ports", lambda: attached(*ports))
 
-    monkeypatch.setattr(probe, "PATIENCE", 0.05)
+    # Who answers isn't missed, however loaded the machine is.
+    monkeypatch.setattr(probe, "PATIENCE", 10)
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     plug(uno(), ch340(), st_link(), pico())
     return plug
@@ -232,7 +233,10 @@ def test_a_probe_asks_the_firmware(scan: Scan, bench: Path, plug: Plug) -> None:
         assert content["ports"][0]["answer"]["board"] == "nanoatmega328new"
 
 
-def test_a_probe_of_silence_and_of_nothing(scan: Scan, plug: Plug) -> None:
+def test_a_probe_of_silence_and_of_nothing(
+    scan: Scan, plug: Plug, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "PATIENCE", 0.05)
     with closing(DeviceStandIn(fault=lambda number, line: b"")) as mute:
         plug(
             listed(mute.port, "2341:0043", "1-1.1:1.0", "55", "Arduino", "Uno"),

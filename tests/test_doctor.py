@@ -281,7 +281,8 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: Recorded) 
     """Runs the command on the recorded machine with these ports attached."""
     for name in ("boards.ini", "platformio.ini"):
         shutil.copy(ROOT / name, tmp_path / name)
-    monkeypatch.setattr(probe, "PATIENCE", 0.05)
+    # Who answers isn't missed, however loaded the machine is.
+    monkeypatch.setattr(probe, "PATIENCE", 10)
     monkeypatch.setattr(machine_module, "Machine", lambda: machine)
 
     def run(ports: Sequence[Any], *words: str) -> int:
@@ -291,7 +292,9 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: Recorded) 
     return run
 
 
-def test_the_command_asks_the_firmware(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_asks_the_firmware(
+    command: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with closing(DeviceStandIn(name="UNO")) as board:
         port = listed(board.port, "2341:0043", "1-1.1:1.0", "5573", "Arduino", "Uno")
         assert command([port]) == 0
@@ -306,6 +309,7 @@ def test_the_command_asks_the_firmware(command: Any, capsys: pytest.CaptureFixtu
         board.name = "PICO"
         assert command([port], "--probe") == 1
         assert "pico answers" in one(problems(capsys.readouterr().out.splitlines()), "uno: ")
+    monkeypatch.setattr(probe, "PATIENCE", 0.05)
     with closing(DeviceStandIn(fault=lambda number, line: b"")) as mute:
         port = listed(mute.port, "2341:0043", "1-1.1:1.0", "5573", "Arduino", "Uno")
         assert command([port], "--probe") == 1

@@ -16,8 +16,9 @@ from miniml.hil.link.line_port import LinePort
 from miniml.hil.link.session import ATTEMPTS, Session
 from miniml.hil.proof.identity import check_board, who_is_there
 
-# Every time-out is stretched by this: eight seconds for HELLO become a fifth of one.
-PATIENCE = 0.05
+# What every time-out is stretched by: where all is answered, nobody waits for the end of one, and a
+# loaded machine must not reach it; where it is reached, eight seconds for HELLO become less.
+PATIENT, HASTY = 10.0, 0.05
 
 
 class Connect(Protocol):
@@ -34,7 +35,7 @@ def connect() -> Iterator[Connect]:
         def make(
             fault: Fault = lambda number, line: line,
             *,
-            patience: float = PATIENCE,
+            patience: float = PATIENT,
             version: int = 2,
         ) -> tuple[DeviceStandIn, Session, BoardLog]:
             board = stack.enter_context(closing(DeviceStandIn(fault=fault, version=version)))
@@ -43,6 +44,20 @@ def connect() -> Iterator[Connect]:
             return board, Session(port, log, patience=patience), log
 
         yield make
+
+
+def once(spoil: Callable[[bytes], bytes]) -> Fault:
+    """Spoils the first answer to ECHO, however often HELLO was asked before."""
+    spoilt = False
+
+    def fault(number: int, line: bytes) -> bytes:
+        nonlocal spoilt
+        if spoilt or len(line) > len(b"!02 OK X*0000\n"):
+            return line
+        spoilt = True
+        return spoil(line)
+
+    return fault
 
 
 def test_hello_tells_who_is_there(connect: Connect) -> None:
@@ -68,7 +83,7 @@ def test_a_reset_midway_is_noticed(connect: Connect) -> None:
 
 
 def test_a_lost_answer_is_asked_for_again_and_executed_once(connect: Connect) -> None:
-    board, link, _ = connect(lambda n, line: b"" if n == 1 else line, patience=0.2)
+    board, link, _ = connect(once(lambda line: b""), patience=1.0)
     link.hello()
     assert link.ask("ECHO", "X") == ("X",)
     assert link.retries == 1
@@ -88,7 +103,7 @@ def test_a_lost_answer_is_asked_for_again_and_executed_once(connect: Connect) ->
 def test_a_damaged_answer_is_asked_for_again(
     connect: Connect, spoil: Callable[[bytes], bytes]
 ) -> None:
-    _, link, _ = connect(lambda n, line: spoil(line) if n == 1 else line, patience=0.2)
+    _, link, _ = connect(once(spoil), patience=1.0)
     link.hello()
     assert link.ask("ECHO", "X") == ("X",)
 
@@ -104,7 +119,7 @@ def test_a_late_answer_is_dropped(connect: Connect) -> None:
             return line
         return held.pop() + line if held else line
 
-    _, link, log = connect(late, patience=0.2)
+    _, link, log = connect(late, patience=1.0)
     link.hello()
     assert link.ask("ECHO", "FIRST") == ("FIRST",)
     assert link.ask("ECHO", "SECOND") == ("SECOND",)
@@ -132,21 +147,25 @@ def test_no_hello_ends_in_time(
     connect: Connect, fault: Fault, error: type[Exception], words: str
 ) -> None:
     begin = time.monotonic()
-    board, link, _ = connect(fault)
+    # Noise is heard within this, and silence ends with it.
+    board, link, _ = connect(fault, patience=0.2)
     with pytest.raises(error, match=words) as caught:
         link.hello()
     assert "\n" not in str(caught.value)
     assert board.port in str(caught.value)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 60
 
 
 def test_silence_midway_ends_in_time(connect: Connect) -> None:
-    board, link, _ = connect(lambda n, line: line if n == 0 else b"")
-    link.hello()
+    board, link, _ = connect(lambda n, line: b"", patience=HASTY)
     with pytest.raises(SilentBoardError, match="no answer to ECHO"):
         link.ask("ECHO", "A")
-    assert len(board.requests) == 1 + ATTEMPTS
-    assert len(set(board.requests)) == 2
+    # What was sent is there, but perhaps not yet read.
+    deadline = time.monotonic() + 60
+    while len(board.requests) < ATTEMPTS:
+        assert time.monotonic() < deadline, board.requests
+        time.sleep(0.01)
+    assert board.requests == board.requests[:1] * ATTEMPTS
 
 
 def test_another_protocol_version_is_named(connect: Connect) -> None:
@@ -178,7 +197,7 @@ def test_what_a_board_says_of_itself_is_only_compared(name: str) -> None:
         closing(DeviceStandIn(name=name)) as device,
         closing(LinePort(device.port, 115200)) as port,
     ):
-        identity = who_is_there(Session(port, BoardLog("bench"), patience=PATIENCE), 0)
+        identity = who_is_there(Session(port, BoardLog("bench"), patience=PATIENT), 0)
         with pytest.raises(WrongBoardError) as caught:
             check_board(identity, board, device.port)
     message = str(caught.value)
@@ -194,7 +213,7 @@ def test_an_id_that_is_none_is_refused(model_id: str) -> None:
         closing(LinePort(device.port, 115200)) as port,
         pytest.raises(LinkError, match="HELLO"),
     ):
-        Session(port, BoardLog("bench"), patience=PATIENCE).hello()
+        Session(port, BoardLog("bench"), patience=PATIENT).hello()
 
 
 def test_a_refusal_names_itself(connect: Connect) -> None:

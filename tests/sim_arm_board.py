@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import serial
+from control_socket import control
 
-BOUND_SECONDS = 20.0  # for everything that takes milliseconds on a machine that is not busy
+BOUND_SECONDS = 60.0  # for everything that takes milliseconds on a machine that is not busy
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:
@@ -47,12 +46,7 @@ class RunningBoard:
 
     def control(self, command: str) -> dict[str, Any]:
         """One command, its answer."""
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(BOUND_SECONDS)
-            client.connect(str(self.state / "control"))
-            client.sendall(command.encode() + b"\n")
-            answer: dict[str, Any] = json.loads(client.makefile().readline())
-            return answer
+        return control(self.state, command, BOUND_SECONDS)
 
     @contextlib.contextmanager
     def serial(self) -> Iterator[serial.Serial]:
@@ -77,7 +71,7 @@ class RunningBoard:
             [tool, "-m", "8n1", "-w", str(image), "-v", "-g", "0x0", port],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 

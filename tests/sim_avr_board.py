@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,8 +10,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import serial
+from control_socket import control
 
 REPOSITORY = Path(__file__).parent.parent
+BOUND_SECONDS = 60.0  # for everything that takes a second on a machine that is not busy
 
 
 class Board:
@@ -33,7 +33,7 @@ class Board:
         assert self.process.stdout is not None
         self.ready = self.process.stdout.readline().strip()
         if not self.ready.startswith("ready /dev/pts/"):
-            _, reason = self.process.communicate(timeout=10)
+            _, reason = self.process.communicate(timeout=BOUND_SECONDS)
             raise AssertionError(f"the board did not start: {self.ready} {reason}")
 
     def __enter__(self) -> Self:
@@ -42,22 +42,15 @@ class Board:
     def __exit__(self, *exception: object) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=BOUND_SECONDS)
 
     def command(self, line: str) -> dict[str, Any]:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5)
-            client.connect(str(self.state / "control"))
-            client.sendall(line.encode() + b"\n")
-            with client.makefile() as answers:
-                answer = json.loads(answers.readline())
-        assert isinstance(answer, dict)
-        return answer
+        return control(self.state, line, BOUND_SECONDS)
 
     def status(self) -> dict[str, Any]:
         return self.command("status")
 
-    def wait_for(self, seconds: float = 5.0, **wanted: object) -> dict[str, Any]:
+    def wait_for(self, seconds: float = BOUND_SECONDS, **wanted: object) -> dict[str, Any]:
         """Asks until every wanted value is there."""
         end = time.monotonic() + seconds
         while True:
@@ -75,14 +68,14 @@ class Board:
     def flash(self, program: Path, baud: int = 115200) -> subprocess.CompletedProcess[str]:
         """What the real avrdude does and says."""
         command = self.avrdude(program, baud)
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
     def open(self) -> serial.Serial:
         """The port at 115,200 baud, with the board reset and its program running."""
         resets = self.status()["resets"]
-        port = serial.Serial(str(self.port), 115200, timeout=2, write_timeout=2)
-        end = time.monotonic() + 5
-        while self.status()["resets"] == resets and time.monotonic() < end:
-            time.sleep(0.01)
+        bound = {"timeout": BOUND_SECONDS, "write_timeout": BOUND_SECONDS}
+        port = serial.Serial(str(self.port), 115200, **bound)
+        # Whoever asks after the opening is told of the reset; then the watchdog's comes.
+        assert self.status()["resets"] > resets
         self.wait_for(bootloader=False, waiting=True)
         return port

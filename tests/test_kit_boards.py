@@ -1,9 +1,7 @@
 """What the kit builds runs: uploaded by `pio run -t upload` to each simulated board."""
 
 import contextlib
-import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import serial
+from control_socket import control
 
 from pio_extra.offline import kit
 
@@ -135,7 +134,7 @@ def pio(project: Path, *arguments: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -157,25 +156,14 @@ def simulated(bench: Bench, state: Path) -> Iterator[None]:
             yield
         finally:
             control(state, "quit")
-            process.communicate(timeout=10)
+            process.communicate(timeout=60)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "the simulated board did not get there"
         time.sleep(0.02)
-
-
-def control(state: Path, command: str) -> dict[str, object]:
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
-        client.connect(str(state / "control"))
-        client.sendall(command.encode() + b"\n")
-        with client.makefile() as lines:
-            answer = json.loads(lines.readline())
-    assert isinstance(answer, dict)
-    return answer
 
 
 def upload(project: Path, env: str, state: Path) -> None:
@@ -202,15 +190,17 @@ def test_a_kit_build_is_uploaded_and_runs(env: str, tmp_path: Path) -> None:
     build(project, env, bench)
     with simulated(bench, state):
         upload(project, env, state)
-        with serial.Serial(str(state / "port"), 115200, timeout=5) as port:
+        with serial.Serial(str(state / "port"), 115200, timeout=60) as port:
             # An AVR board was reset by the opening, and its bootloader waits a second or two.
-            end = time.monotonic() + 20
+            end = time.monotonic() + 60
             port.timeout = 0.3
             while ask(port, b"S") != "42":
                 assert time.monotonic() < end, "the sketch is silent"
+            # The answers to questions that were asked meanwhile.
+            port.timeout = 1
             while port.read(100):
                 pass
-            port.timeout = 5
+            port.timeout = 60
             assert int(ask(port, b"C")) == bench.clock_hz
             milliseconds, microseconds = map(int, ask(port, b"D").split())
             # The AVR core counts in steps of 1.024 ms.

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import serial
-from sim_avr_board import REPOSITORY, Board
+from held_port import held
+from sim_avr_board import BOUND_SECONDS, REPOSITORY, Board
 from sim_avr_program import compile_avr
 
 # Receives by interrupt into a ring of 64 bytes and sends back, like an Arduino sketch.
@@ -98,11 +99,10 @@ def test_opening_the_port_resets_the_board_once(tmp_path: Path, echo: Path) -> N
 def test_bytes_sent_during_the_reset_are_lost(tmp_path: Path, echo: Path) -> None:
     with Board(tmp_path) as board:
         board.flash(echo)
-        board.wait_for(bootloader=False, waiting=True, open=False)
-        with serial.Serial(str(board.port), 115200, timeout=1) as port:
+        before = board.wait_for(bootloader=False, waiting=True, open=False)["resets"]
+        with serial.Serial(str(board.port), 115200, timeout=BOUND_SECONDS) as port:
             port.write(b"LOST")
-            time.sleep(0.2)
-            board.wait_for(bootloader=False, waiting=True)
+            board.wait_for(resets=before + 2, bootloader=False, waiting=True)
             port.write(b"KEPT")
             assert port.read(4) == b"KEPT"
 
@@ -121,7 +121,7 @@ def test_flash_survives_a_restart_and_a_kill(tmp_path: Path, echo: Path) -> None
     with Board(tmp_path) as board:
         board.flash(echo)
         board.process.kill()
-        board.process.wait(10)
+        board.process.wait(BOUND_SECONDS)
     with Board(tmp_path) as board, board.open() as port:
         assert exchange(port, 3, seed=3) == 0
     assert (tmp_path / "flash.bin").stat().st_size == 32768
@@ -161,15 +161,16 @@ def test_folder_of_a_running_board_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", ["quit", "SIGTERM", "SIGINT"])
 def test_an_end_leaves_nothing(tmp_path: Path, end: str) -> None:
-    with Board(tmp_path) as board:
+    with Board(tmp_path) as board, held(board.ready.split()[1]) as gone:
+        assert not gone()
         if end == "quit":
             board.command("quit")
         else:
             board.process.send_signal(getattr(signal, end))
-        assert board.process.wait(10) == 0
+        assert board.process.wait(BOUND_SECONDS) == 0
         assert not board.port.is_symlink()
         assert not (tmp_path / "control").exists()
-        assert not Path(board.ready.split()[1]).exists()
+        assert gone()
 
 
 def test_board_ends_with_its_parent(tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_board_ends_with_its_parent(tmp_path: Path) -> None:
         "board = subprocess.Popen([sys.executable, '-m', 'miniml.sim.avr', '--state',"
         " sys.argv[1]], stdout=subprocess.PIPE, text=True)\n"
         "print(board.pid, board.stdout.readline(), flush=True)\n"
-        "time.sleep(60)\n"
+        "time.sleep(600)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     parent = subprocess.Popen(
@@ -191,8 +192,8 @@ def test_board_ends_with_its_parent(tmp_path: Path) -> None:
     board = int(parent.stdout.readline().split()[0])
     assert (tmp_path / "port").exists()
     parent.kill()
-    parent.communicate(timeout=10)
-    end = time.monotonic() + 5
+    parent.communicate(timeout=BOUND_SECONDS)
+    end = time.monotonic() + BOUND_SECONDS
     # The link goes first, the process a moment later.
     while board_is_alive(board) and time.monotonic() < end:
         time.sleep(0.02)
@@ -225,10 +226,21 @@ def test_simulated_time_is_real_time(tmp_path: Path, echo: Path) -> None:
     with Board(tmp_path) as board:
         board.flash(echo)
         board.wait_for(bootloader=False, waiting=True)
-        start, first = time.monotonic(), board.status()["cycles"]
-        time.sleep(1)
-        elapsed, cycles = time.monotonic() - start, board.status()["cycles"] - first
-        assert cycles / 16e6 == pytest.approx(elapsed, abs=0.05)
+
+        def looked() -> tuple[float, float, float]:
+            """Simulated seconds, and between which two moments they were read."""
+            before = time.monotonic()
+            return board.status()["cycles"] / 16e6, before, time.monotonic()
+
+        # What a loaded machine keeps the board from is not always made up: once must do.
+        for _ in range(20):
+            first, first_before, first_after = looked()
+            time.sleep(1)
+            last, last_before, last_after = looked()
+            assert last - first <= last_after - first_before + 0.05
+            if last - first >= last_before - first_after - 0.05:
+                return
+        raise AssertionError("simulated time stays behind")
 
 
 def test_stack_overflow_is_reported(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -21,8 +22,8 @@ from miniml.hil.board_log import BoardLog
 
 # The first start compiles the simulator and the bootloader.
 START_TIMEOUT_S = 120.0
-CONTROL_TIMEOUT_S = 10.0
-QUIT_TIMEOUT_S = 3.0
+CONTROL_TIMEOUT_S = 30.0
+QUIT_TIMEOUT_S = 5.0
 
 
 def simulator_command(board: Board, pace: str) -> list[str]:
@@ -132,13 +133,10 @@ class SimulatedBoard:
     def _clear_leftovers(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
         if (self.state / "control").exists():
-            # A killed run's simulator ends by itself, but perhaps not before this one starts.
-            try:
-                _ask(self.state, "quit", timeout_s=QUIT_TIMEOUT_S)
-            except (OSError, ValueError):
-                pass
-            else:
-                time.sleep(0.2)
+            # A killed run's simulator ends by itself, but perhaps not before this one starts: it
+            # would take the new one's port and control socket for its own.
+            with contextlib.suppress(OSError, ValueError):
+                _ask(self.state, "quit", timeout_s=QUIT_TIMEOUT_S, to_its_end=True)
         self._remove("control")
         self._remove("port")
         shutil.rmtree(self.state / "RPI-RP2", ignore_errors=True)
@@ -172,7 +170,10 @@ class SimulatedBoard:
         return f"simulated {self.board.name} {what}"
 
 
-def _ask(state: Path, command: str, timeout_s: float = CONTROL_TIMEOUT_S) -> dict[str, Any]:
+def _ask(
+    state: Path, command: str, timeout_s: float = CONTROL_TIMEOUT_S, *, to_its_end: bool = False
+) -> dict[str, Any]:
+    """One command and its answer; `to_its_end` waits until the simulator has hung up as well."""
     if sys.platform == "win32":
         raise OSError("simulated boards need Linux")  # `start` has said so before
     folder = os.open(state, os.O_RDONLY)
@@ -188,6 +189,8 @@ def _ask(state: Path, command: str, timeout_s: float = CONTROL_TIMEOUT_S) -> dic
                 if not piece:
                     raise OSError("it hung up")
                 answer += piece
+            while to_its_end and client.recv(4096):
+                pass
     finally:
         os.close(folder)
     content = json.loads(answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -30,16 +31,21 @@ class Control:
         # Under its name only once it listens: whoever sees it may connect.
         unready = path.with_suffix(".new")
         unready.unlink(missing_ok=True)
-        self._server.bind(str(unready))
+        # Through the folder's descriptor: a socket's name has at most 107 bytes.
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            self._server.bind(f"/proc/self/fd/{folder}/{unready.name}")
+        finally:
+            os.close(folder)
         self._server.listen()
         self._server.setblocking(False)
         unready.replace(path)
 
     def close(self) -> None:
-        """Hang up and remove the socket."""
+        """Remove the socket, then hang up: who waits for that may make another one."""
+        self._path.unlink(missing_ok=True)
         for client in [*self._clients, self._server]:
             client.close()
-        self._path.unlink(missing_ok=True)
 
     @property
     def sockets(self) -> list[socket.socket]:

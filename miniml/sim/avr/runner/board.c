@@ -213,6 +213,13 @@ static bool wait_for_event(const struct miniml_board *board, const struct miniml
   return polled[0].revents == 0;
 }
 
+static void reset_if_opened(struct miniml_board *board) {
+  if (board->powered && miniml_port_was_opened(&board->port))
+    miniml_board_reset(board);
+}
+
+/* Its callers' connections stay open: they end with the process, so that whoever asked it to quit
+ * learns when it has. */
 void miniml_board_run(struct miniml_board *board, int control, int parent) {
   struct miniml_control sockets;
   struct pace pace = {0, 0};
@@ -222,8 +229,7 @@ void miniml_board_run(struct miniml_board *board, int control, int parent) {
   miniml_control_init(&sockets, control);
   while (!board->quit && !stopped) {
     uint64_t now = now_ns(), wait = UINT64_MAX;
-    if (board->powered && miniml_port_was_opened(&board->port))
-      miniml_board_reset(board);
+    reset_if_opened(board);
     if (board->powered && board->core.was_reset) {
       board->core.was_reset = false;
       released = now + RESET_NS;
@@ -248,7 +254,7 @@ void miniml_board_run(struct miniml_board *board, int control, int parent) {
     }
     if (!wait_for_event(board, &sockets, parent, wait))
       break;
+    reset_if_opened(board); /* who asks now may have opened the port just before */
     miniml_control_serve(&sockets, board);
   }
-  miniml_control_close(&sockets);
 }

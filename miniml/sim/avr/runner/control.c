@@ -97,9 +97,3 @@ void miniml_control_serve(struct miniml_control *control, struct miniml_board *b
     if (control->client[i].fd >= 0)
       serve_client(&control->client[i], board);
 }
-
-void miniml_control_close(struct miniml_control *control) {
-  for (int i = 0; i < MINIML_CONTROL_CLIENTS; i++)
-    if (control->client[i].fd >= 0)
-      hang_up(&control->client[i]);
-}

@@ -27,6 +27,5 @@ void miniml_control_init(struct miniml_control *control, int listener);
 /* Fills MINIML_CONTROL_FDS places. */
 unsigned miniml_control_poll(const struct miniml_control *control, struct pollfd *polled);
 void miniml_control_serve(struct miniml_control *control, struct miniml_board *board);
-void miniml_control_close(struct miniml_control *control);
 
 #endif

@@ -33,6 +33,8 @@ from miniml.sim.modem_lines import EVEN, NONE, ODD, arrives, lines_of
 from miniml.sim.rfc2217_server import Rfc2217Server
 
 ACK = b"\x79"
+# Of pyserial, instead of three seconds for each step of opening.
+PATIENT = "timeout=60"
 
 
 @pytest.fixture
@@ -46,14 +48,14 @@ def bench(
 def offered(
     bench: Bench, name: str, *, wired: bool = False
 ) -> Iterator[tuple[str, SimulatedBoard]]:
-    """A running simulated board and its URL."""
+    """A running simulated board and its URL, which bears with a loaded machine."""
     with powered(bench, name) as board:
         lines = lines_of(board.board.simulator, board.control, wired=wired)
         server, stop = Rfc2217Server(("127.0.0.1", 0), board.port, lines), threading.Event()
         thread = threading.Thread(target=server.run, args=(stop,))
         thread.start()
         try:
-            yield server.url, board
+            yield f"{server.url}?{PATIENT}", board
         finally:
             stop.set()
             thread.join()
@@ -61,7 +63,7 @@ def offered(
 
 def soon(condition: Callable[[], Any], what: str) -> Any:
     """The first true value of a condition."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         if value := condition():
             return value
@@ -97,19 +99,19 @@ def test_a_whole_run(bench: Bench) -> None:
 
 def test_a_pico_is_silent_without_dtr_and_leaves_at_the_touch(bench: Bench) -> None:
     with offered(bench, "pico") as (url, board):
-        first = board.port()
+        hasty, first = url.removesuffix(f"?{PATIENT}"), board.port()
         with closing(LinePort(url, 115200, dtr=False)) as line:
             line.write(b"?01 HELLO ABCDEF01*----\n")
             assert line.read_line(time.monotonic() + 0.5) is None
         LinePort(url, 115200).close()  # another rate does nothing
         assert board.port() == first
         with suppress(PortError):  # it vanishes while it is being opened
-            LinePort(url, 1200, dtr=False).close()
+            LinePort(hasty, 1200, dtr=False).close()
         drive = board.state / "RPI-RP2"
         soon(drive.is_dir, "the drive")
         assert board.port() is None
         with pytest.raises(PortError):
-            LinePort(url, 115200)
+            LinePort(hasty, 115200)
         shutil.copy(bench.build_file("pico", "firmware.uf2"), drive)
         assert soon(board.port, "the board's return") != first
         with closing(LinePort(url, 115200)) as line:
@@ -127,18 +129,19 @@ def test_an_stm32_goes_into_its_loader_by_dtr_and_rts_and_wants_even_parity(benc
             state = "loader" if rts else "running"
             soon(lambda: board.control("status")["state"] == state, state)
 
-        def asked(port: serial.Serial, request: bytes) -> bytes:
+        def asked(port: serial.Serial, request: bytes, timeout_s: float = 60) -> bytes:
+            port.timeout = timeout_s
             port.reset_input_buffer()
             port.write(request)
             return bytes(port.read(1))
 
-        with serial.serial_for_url(url, 115200, timeout=1) as port:
+        with serial.serial_for_url(url, 115200) as port:
             sequence(port, rts=True)
             port.parity = serial.PARITY_EVEN
             assert asked(port, b"\x7f") == ACK
             assert asked(port, b"\x02\xfd") == ACK
             port.parity = serial.PARITY_NONE  # 0xFD has odd parity, 0x02 too; 0x00 has not
-            assert asked(port, b"\x00\xff") == b""
+            assert asked(port, b"\x00\xff", 1) == b""
             sequence(port, rts=False)
         with closing(LinePort(url, 115200, rts=False)) as line:
             Session(line, BoardLog("stm32f4")).hello()
@@ -165,7 +168,11 @@ def test_an_address_in_use_is_one_line() -> None:
 
 def test_the_command_offers_both(bench: Bench) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "miniml", "simulate", "uno", "--rfc2217", "0", "--json"],
+        # In the background of a shell it would inherit that SIGINT is ignored.
+        [
+            *("env", "--default-signal=INT", sys.executable, "-m", "miniml"),
+            *("simulate", "uno", "--rfc2217", "0", "--json"),
+        ],
         cwd=ROOT,
         env=bench.environment(),
         stdout=subprocess.PIPE,
@@ -175,10 +182,10 @@ def test_the_command_offers_both(bench: Bench) -> None:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         assert Path(told["port"]).exists()
-        with closing(LinePort(told["url"], 115200)) as line:
+        with closing(LinePort(f"{told['url']}?{PATIENT}", 115200)) as line:
             Session(line, BoardLog("uno")).hello()
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert not (bench.state("uno") / "port").is_symlink()
     finally:
         process.kill()

@@ -97,7 +97,7 @@ class Bench:
     def options(self, board: str = "uno", **more: Any) -> RunOptions:
         """A short run without flashing: the boards are flashed already."""
         short = RunOptions(
-            ROOT, boards=(board,), samples=4, random=4, floats=2, flash=False, wait_s=2
+            ROOT, boards=(board,), samples=4, random=4, floats=2, flash=False, wait_s=60
         )
         return replace(short, **more)
 

@@ -39,6 +39,7 @@ def test_boot_takes_a_board_into_its_loader_and_it_is_flashed(
     by_verb = {**boards, name: replace(boards[name], reset="verb")}
     monkeypatch.setattr(source, "load_boards", lambda project: by_verb)
     monkeypatch.setattr(enter, "BUTTONS", {})  # nobody presses any
+    monkeypatch.setattr(enter, "PATIENCE", 10)
     result = bench.start(bench.options(name, flash=True))
     assert result.verdict == "PASS", result.log_tail
     assert any(flashed in line for line in result.log_tail), result.log_tail
@@ -53,7 +54,7 @@ def asked(simulated: SimulatedBoard, *requests: bytes) -> list[bytes]:
         Session(line, BoardLog("test")).hello()
         for request in requests:
             line.write(request)
-            answers.append(line.read_line(time.monotonic() + 2) or b"")
+            answers.append(line.read_line(time.monotonic() + 60) or b"")
     return answers
 
 

@@ -71,7 +71,7 @@ def test_the_drive_in_the_boards_socket_gets_the_file(
     other, own = drives
     thread = eject_when_copied(own)
     flash(flash_job(tmp_path, "pico"))
-    thread.join(5)
+    thread.join(60)
     assert not own.exists()
     assert not (other / "NEW.UF2").exists()
 

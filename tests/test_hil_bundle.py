@@ -65,9 +65,9 @@ def run_bundle(folder: Path, *words: str) -> Any:
 
 
 def figures(board: dict[str, Any]) -> dict[str, Any]:
-    """A board of a report without what depends on when an interrupt comes."""
+    """A board of a report without what depends on when an interrupt or an answer comes."""
     cycles = {key: n for key, n in board["cycles"].items() if not key.startswith("unmasked")}
-    rest = {key: value for key, value in board.items() if not key.startswith("stack")}
+    rest = {key: value for key, value in board.items() if not key.startswith(("stack", "retries"))}
     return {**rest, "cycles": cycles}
 
 

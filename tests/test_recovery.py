@@ -53,7 +53,7 @@ def test_a_board_that_lost_its_supply_is_started_again(
             else:
                 run.place.ours.kill()
 
-    result = bench.start(bench.options(patience=0.4), lose)
+    result = bench.start(bench.options(), lose)
     assert lost
     assert (result.verdict, result.exit_code, result.power_cycles) == ("FLAKY", 1, 1), (
         result.reasons

@@ -12,8 +12,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from miniml.hil.place.labgrid_coordinator import Coordinator
+
 SCRIPTS = Path(sys.executable).parent
-START_S = 30.0
+START_S = 120.0
 
 
 class Lab:
@@ -24,7 +26,8 @@ class Lab:
 
     def __init__(self, folder: Path, places: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
         """`places`: its exporter and its tags by name; its group there has its name as well."""
-        self.folder, self.port = folder, free_port()
+        self.folder, self._reserved = folder, reserved_port()
+        self.port = self._reserved.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         self.exporters: dict[str, subprocess.Popen[bytes]] = {}
         self._coordinator: subprocess.Popen[bytes] | None = None
@@ -55,6 +58,7 @@ class Lab:
         for exporter in self.exporters.values():
             kill_group(exporter)
         self.kill_coordinator()
+        self._reserved.close()
 
     def kill_coordinator(self) -> None:
         """Its exporters end with it."""
@@ -62,7 +66,7 @@ class Lab:
             kill_group(self._coordinator)
 
     def export(self, name: str, devices: Mapping[str, str]) -> None:
-        """Starts an exporter; `devices`: a serial device by group."""
+        """Starts an exporter and waits until the coordinator knows its devices, given by group."""
         text = "".join(
             f"{group}:\n  RawSerialPort:\n    port: {device}\n    speed: 115200\n"
             for group, device in devices.items()
@@ -75,10 +79,12 @@ class Lab:
         ]
         exporter = self.exporters[name] = self._start(name, command)
         deadline = time.monotonic() + START_S
-        while "queued update" not in self.log(name):
-            assert exporter.poll() is None, self.log(name)
-            assert time.monotonic() < deadline, self.log(name)
-            time.sleep(0.05)
+        wanted = {f"{name}/{group}/NetworkSerialPort/RawSerialPort" for group in devices}
+        with contextlib.closing(Coordinator(self.address)) as session:
+            while not wanted <= session.resources.keys():
+                assert exporter.poll() is None, self.log(name)
+                assert time.monotonic() < deadline, self.log(name)
+                session.wait(0.05)
 
     def kill(self, name: str, *, with_ser2net: bool = True) -> None:
         """As if the exporter's machine lost power, or its process alone was killed."""
@@ -125,10 +131,13 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def free_port() -> int:
-    """A TCP port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number = probe.getsockname()[1]
-    assert isinstance(number, int)
-    return number
+def reserved_port() -> socket.socket:
+    """A TCP port of loopback that the system gives to nobody while this socket is open.
+
+    A server that asks for this very port gets it, for both sides set SO_REUSEADDR and this socket
+    doesn't listen.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    return reserved

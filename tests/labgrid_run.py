@@ -129,7 +129,7 @@ def check_loss(code: int, boards: Mapping[str, Any], lost: str) -> None:
     assert code == 4
 
 
-def await_none_held(lab: LabBench, timeout_s: float = 30.0) -> float:
+def await_none_held(lab: LabBench, timeout_s: float = 120.0) -> float:
     """Until every place is released; returns the seconds that took."""
     begin = time.monotonic()
     while held := lab.acquired():

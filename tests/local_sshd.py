@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from labgrid_lab import free_port, kill_group
+from labgrid_lab import kill_group, reserved_port
 
 SSHD = "/usr/sbin/sshd"  # it wants to be called by its whole path
 
@@ -30,7 +30,8 @@ def local_sshd(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[int]:
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True
         )
-    port = free_port()
+    reserved = reserved_port()
+    port = reserved.getsockname()[1]
     host_key = (folder / "host.pub").read_text(encoding="utf-8")
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}", encoding="utf-8")
     server = {
@@ -69,7 +70,7 @@ def local_sshd(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[int]:
     try:
         with patch.context() as inner:
             inner.setenv("PATH", str(tools), prepend=":")
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while subprocess.run(["ssh", "127.0.0.1", "true"], check=False).returncode:
                 said = (folder / "sshd.log").read_text(encoding="utf-8")
                 assert daemon.poll() is None, said
@@ -78,3 +79,4 @@ def local_sshd(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[int]:
             yield port
     finally:
         kill_group(daemon)
+        reserved.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,13 @@ def bench(
 
 def test_an_exporter_killed_midway_takes_its_own_boards_only(bench: Bench, tmp_path: Path) -> None:
     with lab_bench(bench, tmp_path) as lab:
-        code, boards = lab.run_and_kill(
-            "beta", "--samples=60", "--random=2", "--floats=2", with_ser2net=True
-        )
+        # By its soak a board that began early is not through before the last one has begun.
+        short = ("--samples=20", "--random=2", "--floats=2", "--soak=15s")
+        code, boards = lab.run_and_kill("beta", *short, with_ser2net=True)
         check_loss(code, boards, "beta")
         await_none_held(lab)
-    assert processes_in(tmp_path) == []
+    # Killed, but perhaps not all gone: nobody waits for an exporter's children.
+    deadline = time.monotonic() + 60
+    while left := processes_in(tmp_path):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)

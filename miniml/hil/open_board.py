@@ -12,6 +12,9 @@ from miniml.hil.link.line_port import LinePort
 from miniml.hil.place.place import Place, await_port
 
 PORT_TIMEOUT_S = 15.0
+# labgrid's exporter gives its port's server half a second, and then tells where it listens.
+SERVER_TIMEOUT_S = 10.0
+RETRY_S = 0.05
 
 
 def open_board(place: Place, board: Board, log: BoardLog, cancel: threading.Event) -> LinePort:
@@ -26,7 +29,7 @@ def open_board(place: Place, board: Board, log: BoardLog, cancel: threading.Even
     Raises:
         PortError: it didn't come back, or can't be opened.
     """
-    deadline = time.monotonic() + PORT_TIMEOUT_S
+    begin = time.monotonic()
     while True:
         port = await_port(place, PORT_TIMEOUT_S)
         try:
@@ -39,5 +42,8 @@ def open_board(place: Place, board: Board, log: BoardLog, cancel: threading.Even
                 trace=log.traffic,
             )
         except PortError:
-            if place.port() == port or time.monotonic() > deadline:
+            tried_s = time.monotonic() - begin
+            moved = place.port() != port and tried_s < PORT_TIMEOUT_S
+            starting = place.exporter is not None and tried_s < SERVER_TIMEOUT_S
+            if not (moved or starting) or cancel.wait(RETRY_S):
                 raise

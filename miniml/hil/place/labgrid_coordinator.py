@@ -28,7 +28,7 @@ from labgrid.util.version import labgrid_version
 from miniml.errors import PortError
 
 DEFAULT_PORT = 20408
-CONNECT_S = 5.0
+CONNECT_S = 10.0
 # The coordinator waits 10 s for an exporter's answer.
 REQUEST_S = 15.0
 # labgrid's own: a coordinator that vanished is noticed within 18 s.

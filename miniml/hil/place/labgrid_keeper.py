@@ -100,13 +100,13 @@ class Keeper:
             if name := self._lab.allocated(self._token):
                 self._renewed = time.monotonic()
                 return name
+            if not said:
+                say(event="waiting", why=f"a place with the tags {self._wanted}: {self._users()}")
+                said = True
             if time.monotonic() > self._deadline:
                 raise PortError(
                     f"all places with the tags {self._wanted} are in use: {self._users()}"
                 )
-            if not said:
-                say(event="waiting", why=f"a place with the tags {self._wanted}: {self._users()}")
-                said = True
             self._lab.wait(POLL_S)
         return ""
 
@@ -128,11 +128,11 @@ class Keeper:
                     self._ours = True
                     return True
                 why = self._why_not(name, refused)
-            if time.monotonic() > self._deadline:
-                raise PortError(f"place {name} is in use: {why}; wait for it or have it released")
             if why != said:
                 say(event="waiting", why=f"place {name}: {why}")
                 said = why
+            if time.monotonic() > self._deadline:
+                raise PortError(f"place {name} is in use: {why}; wait for it or have it released")
             self._lab.wait(POLL_S)
         return False
 

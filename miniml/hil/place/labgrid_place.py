@@ -29,7 +29,7 @@ DEFAULT_COORDINATOR = "127.0.0.1:20408"  # labgrid's own
 GRACE_S = 45.0
 RELEASE_S = 20.0
 # A line breaks at once; the coordinator hears of an exporter's end a moment later.
-NEWS_S = 2.0
+NEWS_S = 10.0
 MAX_TEXT = 500
 
 

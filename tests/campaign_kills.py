@@ -33,8 +33,8 @@ KILLS = 200
 SHORT = ("--samples", "1", "--random", "1", "--floats", "1")
 COMMANDS = {"flash": ("flash",), "run": ("run", *SHORT), "again": ("run", "--no-flash", *SHORT)}
 # Processes that belonged to the killed one notice its end by themselves.
-END_S = 15.0
-LOCK_S = "30"
+END_S = 60.0
+LOCK_S = "120"
 
 
 @dataclass

@@ -63,7 +63,7 @@ class Bench:
             capture_output=True,
             text=True,
             check=False,
-            timeout=240,
+            timeout=600,
         )
 
     def pio(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -76,7 +76,7 @@ class Bench:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=500,
+            timeout=900,
         )
 
     def report(self) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Lab:
             capture_output=True,
             text=True,
             check=False,
-            timeout=180,
+            timeout=600,
         )
 
     def log(self, name: str) -> str:

@@ -54,7 +54,7 @@ class Checkout:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
         )
 
     def bootstrap(self, task: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +65,7 @@ class Checkout:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
         )
 
 

@@ -80,7 +80,7 @@ def _run_chunk(core: str, cases: list[Case], folder: Path) -> list[bytes]:
         ],
         cwd=folder,
         check=True,
-        timeout=120,
+        timeout=600,
         stdin=subprocess.DEVNULL,
     )
     written = (folder / "results.bin").read_bytes()

@@ -17,7 +17,7 @@ RECORDED = ROOT / "docs" / "results" / "faults.json"
 def bench(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "miniml", "bench", "faults", "--exchanges", "1", *words]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900
     )
 
 

@@ -179,7 +179,7 @@ def test_the_bench_s_commands_run(tmp_path: Path, tmp_path_factory: pytest.TempP
             capture_output=True,
             text=True,
             check=False,
-            timeout=240,
+            timeout=600,
         )
 
     packed = shell(pack, tmp_path, PLATFORMIO_WORKSPACE_DIR=str(bench.workspace))

@@ -154,7 +154,7 @@ def test_generate_where_nothing_can_be_written(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1), done.stderr
     assert "two_model.h: can't be written" in done.stderr

@@ -60,7 +60,7 @@ def run_bundle(folder: Path, *words: str) -> Any:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=600,
     )
 
 

@@ -133,7 +133,7 @@ def test_a_report_that_can_not_be_written(tmp_path: Path, hardship: str) -> None
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1), done.stderr
     assert "can't be written (" in done.stderr

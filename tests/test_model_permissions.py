@@ -65,7 +65,7 @@ def run(place: Path, *words: object) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=REPOSITORY,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

@@ -310,7 +310,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 
 def test_parallel_builds_train_once(folder: Path) -> None:
     children = [start(folder) for _ in range(4)]
-    outputs = [child.communicate(timeout=60)[0].decode().split() for child in children]
+    outputs = [child.communicate(timeout=600)[0].decode().split() for child in children]
     assert all(child.returncode == 0 for child in children)
     assert sum("training" in output for output in outputs) == 1
     assert len({output[-1] for output in outputs}) == 1

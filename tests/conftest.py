@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Where CI is set, models are frozen and never trained. The tests train models of their own; those
@@ -18,3 +19,9 @@ settings.register_profile(
     "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_locks(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Locks of this process's boards alone: they would stay in a folder of all users."""
+    os.environ["MINIML_LOCK_DIR"] = str(tmp_path_factory.mktemp("locks"))

@@ -68,7 +68,7 @@ class Resource:
         if port.protocol == "raw":
             return f"socket://{host}:{number}"
         # ser2net doesn't acknowledge modem lines that the port doesn't have.
-        return f"rfc2217://{host}:{number}?ign_set_control&timeout=3"
+        return f"rfc2217://{host}:{number}?ign_set_control&timeout=10"
 
 
 class Coordinator:

@@ -14,7 +14,7 @@ MAGIC = (0x0A324655, 0x9E5D5157, 0x0AB16F30)
 FAMILY_RP2040 = 0xE48BFF56
 HAS_FAMILY, NOT_MAIN_FLASH = 0x2000, 0x0001
 BLOCK, PAYLOAD, PAGE = 512, 256, 256
-SETTLE_SECONDS = 1.0  # a copy that has stopped growing for so long is complete or broken
+SETTLE_SECONDS = 3.0  # a copy that has stopped growing for so long is complete or broken
 INFO = "UF2 Bootloader v3.0\r\nModel: Raspberry Pi RP2\r\nBoard-ID: RPI-RP2\r\n"
 
 

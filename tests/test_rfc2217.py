@@ -74,21 +74,27 @@ def soon(condition: Callable[[], Any], what: str) -> Any:
 def test_only_the_edge_of_dtr_resets_an_uno(bench: Bench) -> None:
     with offered(bench, "uno") as (url, board):
 
-        def resets() -> int:
-            return int(board.control("status")["resets"])
+        def resets(at_least: int = 0) -> int:
+            """Once there were as many, and the bootloader let its watchdog start the program."""
 
-        soon(lambda: board.control("status")["open"], "the server's own opening")
-        before = resets()
+            def status() -> Any:
+                found = board.control("status")
+                there = found["open"] and found["resets"] >= at_least
+                return found if there and not found["bootloader"] else None
+
+            return int(soon(status, f"{at_least} resets and the program")["resets"])
+
+        before = resets()  # the server's own opening is one
         with closing(LinePort(url, 115200, dtr=False)) as line:
             assert resets() == before
             line._port.dtr = True
-            soon(lambda: resets() == before + 1, "the reset by DTR")
+            # Each is followed by the watchdog's.
+            assert resets(before + 1) == before + 2
             line._port.rts = False
-            # Then optiboot lets its watchdog start the program.
             Session(line, BoardLog("uno")).hello()
-        before = resets()
+            assert resets() == before + 2
         with closing(LinePort(url, 115200)):
-            soon(lambda: resets() == before + 1, "the reset by opening")
+            assert resets(before + 3) == before + 4
 
 
 def test_a_whole_run(bench: Bench) -> None:

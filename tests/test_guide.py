@@ -47,7 +47,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "miniml", source / "miniml", ignore=shutil.ignore_patterns("*.pyc"))
+    # Without bytecode, which another process may be writing just now.
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "miniml", source / "miniml", ignore=ignored)
     options = ["-qq", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target)]
     command = [sys.executable, "-m", "pip", "install", *options, str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -127,7 +127,9 @@ def _files(folder: Path) -> Iterator[Path]:
 def _make_platform(core: Path, platform: Platform, tools: Toolchain, avr_core: Path) -> None:
     version = f"{platform.version}+{MARK}"
     folder = _fresh(core / "platforms" / platform.name)
-    shutil.copytree(HERE / "platforms" / platform.name, folder / "builder")
+    # Without bytecode, which another process may be writing just now.
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(HERE / "platforms" / platform.name, folder / "builder", ignore=ignored)
     for file in sorted((HERE / "platforms" / "shared").glob("*.py")):
         shutil.copy(file, folder / "builder")
     (folder / "boards").mkdir()

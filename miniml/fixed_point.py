@@ -44,6 +44,10 @@ def quantize_multiplier(real: float, where: str = "") -> tuple[int, int]:
         MultiplierError: negative, NaN, infinite, or too large for shift <= 30.
     """
     what = f"{where}: multiplier" if where else "multiplier"
+    try:
+        real = float(real)
+    except OverflowError:  # a whole number beyond binary64
+        real = math.inf if real > 0 else -math.inf
     if not math.isfinite(real) or real < 0.0:
         raise MultiplierError(
             f"{what} {real!r} is not a finite number >= 0: "

@@ -87,6 +87,8 @@ def train_pipeline(
             f"model_type {model_type!r}: only {', '.join(map(repr, MODEL_TYPES))} is there"
         )
     check_c_name(model_name)
+    if not isinstance(params, Mapping | None):
+        raise SettingsError(f"params must be a dict of MiniNeuralNetwork's, but is {params!r}")
     table = matrix(dataset)
     settings = {**(params or {}), "name": model_name}
     if scaling is not None:
@@ -107,7 +109,13 @@ def train_pipeline(
 
 
 def register_model(model: MiniNeuralNetwork) -> None:
-    """Register a network that was made without `train_pipeline`, under its own name."""
+    """Register a network that was made without `train_pipeline`, under its own name.
+
+    Raises:
+        SettingsError: it is no MiniNeuralNetwork.
+    """
+    if not isinstance(model, MiniNeuralNetwork):
+        raise SettingsError(f"register_model takes a MiniNeuralNetwork, but got {model!r}")
     _models[model.name] = model
 
 

@@ -336,7 +336,7 @@ class MiniNeuralNetwork:
         )
 
     def _features(self, rows: Rows) -> NDArray[np.float64]:
-        return read_features(rows, self.n_inputs, 0).features
+        return read_features(rows, self.n_inputs).features
 
 
 def _task(table: Dataset) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 from miniml.adapters.c_text import check_name
 from miniml.errors import ModelNameError, SettingsError
-from miniml.setting_checks import MAX_WIDTH, NAME_PATTERN, RESERVED_PREFIX
+from miniml.setting_checks import MAX_WIDTH, NAME_PATTERN, RESERVED_PREFIX, widths
 from miniml.settings import (
     SECTIONS,
     ModelSettings,
@@ -79,6 +79,10 @@ class NetworkSettings:
             ModelNameError: a name that can't prefix C symbols.
         """
         _check_width("n_inputs", self.n_inputs, MAX_INPUTS)
+        try:
+            widths(list(self.hidden))
+        except ValueError as error:
+            raise SettingsError(f"n_hidden {error}, but is {list(self.hidden)}") from None
         _check_width("n_outputs", self.n_outputs, MAX_WIDTH)
         check_c_name(self.name)
         if self.task not in ("auto", "classification", "regression"):
@@ -142,16 +146,16 @@ def network_settings(
     Raises:
         SettingsError, ModelNameError: see NetworkSettings.
     """
-    one = _plain(n_hidden)
-    widths = [one] if isinstance(one, int) else one
-    if isinstance(widths, str) or not isinstance(widths, Sequence):
+    given = _plain(n_hidden)
+    hidden = [given] if isinstance(given, int) else given
+    if isinstance(hidden, str) or not isinstance(hidden, Sequence):
         raise SettingsError(
             f"n_hidden must be a whole number or a list of them, but is {n_hidden!r}"
         )
     options = {key: _plain(value) for key, value in parameters.items()}
     return NetworkSettings(
         n_inputs=_plain(n_inputs),
-        hidden=tuple(map(_plain, widths)),
+        hidden=tuple(map(_plain, hidden)),
         n_outputs=_plain(n_outputs),
         name=options.pop("name", "model"),
         task=cast(Any, options.pop("task", "auto")),
@@ -160,8 +164,8 @@ def network_settings(
 
 
 def _plain(value: Any) -> Any:
-    """A numpy scalar as Python's; everything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
+    """A numpy scalar or array as Python's; everything else as it is."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 def check_c_name(name: str) -> None:

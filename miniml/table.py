@@ -78,18 +78,20 @@ def read_rows(
     return _dataset(features, classes=max(n_outputs, 2), indices=indices)
 
 
-def read_features(rows: Rows, n_inputs: int, n_outputs: int) -> Dataset:
-    """Check rows whose labels, if there are any, don't matter.
+def read_features(rows: Rows, n_inputs: int, n_outputs: int | None = None) -> Dataset:
+    """Check rows of features.
 
     Args:
-        rows: (n, n_inputs), or as `read_rows` wants them.
+        rows: (n, n_inputs); with `n_outputs` also as `read_rows` wants them, whose labels don't
+            matter then.
         n_inputs, n_outputs: of the network.
 
     Raises:
         EmptyDataError, ShapeError, DataError: see `read_rows`.
     """
     table = matrix(rows)
-    if table.shape[1] not in {n_inputs, n_inputs + 1, n_inputs + n_outputs}:
+    more = () if n_outputs is None else (1, n_outputs)
+    if table.shape[1] not in {n_inputs, *(n_inputs + columns for columns in more)}:
         raise ShapeError(
             f"dataset: rows have {table.shape[1]} columns, but n_inputs is {n_inputs}: "
             "correct n_inputs or the rows"

@@ -82,6 +82,8 @@ def test_export_quantizes_once_and_takes_modes_boards_and_an_alias(tmp_path: Pat
         ml_manager.export_to_c("far", target="uno", project_dir=tmp_path)
     with pytest.raises(errors.UnknownModelError, match="did you mean 'far'"):
         ml_manager.export_to_c("fa")
+    with pytest.raises(errors.SettingsError, match="takes a MiniNeuralNetwork"):
+        ml_manager.register_model("far")  # type: ignore[arg-type]
 
 
 def test_where_cmsis_nn_fails_the_hybrid_mode_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +113,7 @@ def test_an_export_that_fails_quantizes_nothing() -> None:
     ("arguments", "error"),
     [
         ({"model_type": "decision_tree"}, errors.SettingsError),
+        ({"params": ["epochs", 3]}, errors.SettingsError),
         ({"model_name": "2 fast"}, errors.ModelNameError),
         ({"params": {"n_inputs": 3}}, errors.ShapeError),
         ({"params": {"n_inputs": 5, "n_outputs": 1}}, errors.ShapeError),

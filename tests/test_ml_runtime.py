@@ -100,6 +100,8 @@ def test_numpys_scalars_are_numbers() -> None:
     network = MiniNeuralNetwork(two, four, np.uint8(1), learning_rate=rate)  # type: ignore[arg-type]
     assert repr(network) == "<MiniNeuralNetwork model 2-4-1: not fitted>"
     assert MiniNeuralNetwork(2, [four, two], 1).n_hidden == (4, 2)  # type: ignore[list-item]
+    widths: Any = np.array([4, 2])
+    assert MiniNeuralNetwork(2, widths, 1).n_hidden == (4, 2)
     again = pickle.loads(pickle.dumps(network.fit(XOR).quantize()))
     assert again.quantized_model.model_id == network.quantized_model.model_id
 
@@ -234,7 +236,7 @@ def test_labels_out_of_range(n_outputs: int, task: Any, label: float, words: str
         ({"n_inputs": 0}, errors.SettingsError, "n_inputs must be"),
         ({"n_outputs": True}, errors.SettingsError, "n_outputs must be"),
         ({"n_hidden": "4"}, errors.SettingsError, "n_hidden must be"),
-        ({"n_hidden": [4, 0]}, errors.SettingsError, "hidden must be"),
+        ({"n_hidden": [4, 0]}, errors.SettingsError, "n_hidden must be"),
         ({"name": "my-model"}, errors.ModelNameError, "such as 'my_model'"),
         ({"name": "1st"}, errors.ModelNameError, "such as 'm_1st'"),
         ({"name": "double"}, errors.ModelNameError, "reserved in C"),
@@ -273,10 +275,14 @@ def test_the_order_of_calls() -> None:
     for call in (lambda: network.quantized_model, lambda: network.predict_quantized(POINTS)):
         with pytest.raises(errors.NotQuantizedError, match=r"call quantize\(\) first"):
             call()
-    with pytest.raises(errors.ShapeError, match="n_inputs is 2"):
-        network.predict([[1.0]])
+    # A label is no feature, even where it stands behind them.
+    for row in ([1.0], [1.0, 0.0, 1.0]):
+        with pytest.raises(errors.ShapeError, match="n_inputs is 2"):
+            network.predict([row])
     with pytest.raises(errors.ModeError, match="did you mean 'int8'"):
         network.to_c("int9")
+    with pytest.raises(errors.ModeError, match="no export mode None"):
+        network.to_c(None)  # type: ignore[arg-type]
 
 
 def test_a_quantization_that_fails_leaves_the_network_as_it_was() -> None:
@@ -327,7 +333,7 @@ def test_multipliers_as_the_guide_writes_them(real: float, wanted: tuple[int, in
     assert CMSISAdapter._quantize_multiplier(real) == wanted
 
 
-@pytest.mark.parametrize("real", [-1.0, math.nan, math.inf, 2.0**31])
+@pytest.mark.parametrize("real", [-1.0, math.nan, math.inf, 2.0**31, 10**400])
 def test_multipliers_that_the_guide_would_get_wrong(real: float) -> None:
     with pytest.raises(errors.MultiplierError, match="multiplier"):
         MiniNeuralNetwork._quantize_multiplier(real)

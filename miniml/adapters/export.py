@@ -105,7 +105,7 @@ def backend(mode: str) -> Backend:
         ModeError: there is none; names the nearest one.
     """
     if mode not in BACKENDS:
-        close = difflib.get_close_matches(mode, list(BACKENDS), n=1)
+        close = difflib.get_close_matches(str(mode), list(BACKENDS), n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(BACKENDS)}"
         raise ModeError(f"there is no export mode {mode!r}: {hint}")
     return BACKENDS[mode]

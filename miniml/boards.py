@@ -109,7 +109,9 @@ def load_boards(project_dir: Path, local_dir: Path | None = None) -> dict[str, B
     """
     main, local = project_dir / BOARDS_FILE, (local_dir or project_dir) / LOCAL_FILE
     if not main.is_file():
-        raise SettingsError(f"{main} is missing: run inside a MiniML project")
+        raise SettingsError(
+            f"{main} is missing: run inside a MiniML project, or copy MiniML's boards.ini there"
+        )
     values: dict[str, dict[str, object]] = {}
     origin: dict[str, Path] = {}
     for file in (main, local):

@@ -119,10 +119,11 @@ def _build(arguments: argparse.Namespace) -> list[str]:
     check_budget(prepared.model, board, kernels)
     files = board_files(prepared, board, kernels)
     changed = [name for name, text in files.items() if write_if_changed(out / name, text)]
-    for stale in out.glob(kernels_file("*")):
-        # The hook compiles what is there.
-        if stale.name not in files:
-            stale.unlink()
+    for pattern in (kernels_file("*"), "*_model.h"):
+        # The hook compiles what is there, and a sketch includes it, also under an old name.
+        for stale in out.glob(pattern):
+            if stale.name not in files:
+                stale.unlink()
     stamp = {
         "format": STAMP_FORMAT,
         "key": arguments.key,

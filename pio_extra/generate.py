@@ -31,9 +31,11 @@ def generate():
     key = stamp.key_of(arguments, ["CI" if os.environ.get("CI") else ""])
     if stamp.is_current(stamp.read_stamp(choices.out_dir), key, choices.out_dir):
         return
+    checkout = hook_file.resolve().parent.parent
+    own = env.subst("$PYTHONEXE")
     text = interpreter.run_package(
-        interpreter.candidates(choices.project_dir, choices.python, env.subst("$PYTHONEXE")),
-        hook_file.resolve().parent.parent,
+        interpreter.candidates(choices.project_dir, checkout, choices.python, own),
+        checkout,
         [*arguments, "--key", key, *(["--progress"] if int(ARGUMENTS.get("ISATTY", 0)) else [])],
         choices.install == "yes",
     )

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,3 +95,42 @@ def test_read_only_model_folder(project: Project) -> None:
     assert run.trainings == 1
     assert "model.lock.json: can't be written" in run.output
     assert project.pio("run", "-e", BOARD, wrap=without_root_rights()).trainings == 0
+
+
+def test_a_project_that_had_nothing_of_miniml(project: Project, tmp_path: Path) -> None:
+    """As docs/BUILD_HOOK.md says under "In a project of yours"."""
+    mine = tmp_path / "my project"
+    (mine / "src").mkdir(parents=True)
+    project.model.rename(mine / "model")
+    (mine / "src" / "main.cpp").write_text(
+        "#include <Arduino.h>\n#include <miniml.h>\n\n"
+        f'#include "{NAME}_model.h"\n\n'
+        "static float in[2], out[2];\nvoid setup() { Serial.begin(9600); }\n"
+        f"void loop() {{ {NAME}_predict(in, out); Serial.println(out[0]); }}\n",
+        encoding="utf-8",
+    )
+    scripts = project.folder / "pio_extra"
+    (mine / "platformio.ini").write_text(
+        f"[env:{BOARD}]\nplatform = raspberrypi\nboard = pico\nframework = arduino\n"
+        f"extra_scripts =\n    pre:{scripts / 'generate.py'}\n    post:{scripts / 'verify.py'}\n"
+        f"lib_extra_dirs =\n    {project.folder / 'firmware' / 'lib'}\n"
+        "custom_miniml_model = model\n",
+        encoding="utf-8",
+    )
+    yours = Project(mine, project.core)
+    assert "copy MiniML's boards.ini" in yours.build(code=1).error
+    (project.folder / "boards.ini").rename(mine / "boards.ini")
+    # The packages come from the .venv of MiniML's checkout, PlatformIO's Python has none.
+    log = tmp_path / "started"
+    python = project.folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho yes > "{log}"\nexec "{sys.executable}" "$@"\n', "utf-8")
+    python.chmod(0o755)
+    run = yours.build()
+    assert run.trainings == 1
+    assert log.exists()
+    assert "; without the link; " in run.output
+    assert record(yours.out())["model"] == NAME
+    log.unlink()
+    assert yours.build().compiled == set()
+    assert not log.exists(), "nothing changed, so nothing was started"

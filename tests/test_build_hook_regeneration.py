@@ -98,6 +98,12 @@ def test_other_kernels_train_nothing_and_leave_none_behind(project: Project) -> 
     assert not kernels.exists()
     assert project.header().read_bytes() != header
     assert project.lock.read_bytes() == lock
+    # A sketch that names the old header shall not find it.
+    settings.write_text(settings.read_text().replace(f'"{NAME}"', '"renamed"'))
+    changed = project.build()
+    assert changed.trainings == 0
+    assert not project.header().exists()
+    assert (project.out() / "renamed_model.h").is_file()
 
 
 def test_a_change_of_the_firmware_or_of_a_flag_changes_the_build_id(project: Project) -> None:

@@ -1,7 +1,8 @@
 """Finds a Python that has MiniML's packages, and runs the package in it.
 
-Order: `custom_miniml_python`, the project's `.venv`, PlatformIO's own. VS Code's PlatformIO
-lives in an environment of its own that knows nothing of the project's packages.
+Order: `custom_miniml_python`, the project's `.venv`, that of MiniML's checkout where the scripts
+lie in one, PlatformIO's own. VS Code's PlatformIO lives in an environment of its own that knows
+nothing of the project's packages.
 """
 
 from __future__ import annotations
@@ -20,8 +21,14 @@ class HookError(Exception):
     """One line for the user; the build stops."""
 
 
-def candidates(project_dir: Path, option: str, own: str) -> list[str]:
+def candidates(project_dir: Path, checkout: Path, option: str, own: str) -> list[str]:
     """Interpreters to try, best first.
+
+    Args:
+        project_dir: of platformio.ini.
+        checkout: folder above these scripts; the project's own, or MiniML's beside it.
+        option: `custom_miniml_python`, or "".
+        own: PlatformIO's.
 
     Raises:
         HookError: `custom_miniml_python` names no file.
@@ -36,8 +43,8 @@ def candidates(project_dir: Path, option: str, own: str) -> list[str]:
                 "platformio.ini or remove it"
             )
         return [str(chosen)]
-    venv = project_dir / ".venv"
-    inside = [venv / "bin" / "python", venv / "Scripts" / "python.exe"]
+    venvs = [folder / ".venv" for folder in dict.fromkeys((project_dir, checkout))]
+    inside = [venv / name for venv in venvs for name in ("bin/python", "Scripts/python.exe")]
     return [str(python) for python in inside if python.is_file()] + [own]
 
 

@@ -54,11 +54,14 @@ def summary(record: Mapping[str, Any], board: Mapping[str, Any]) -> str:
     link, world = record["link"], {"kit": "offline kit", "official": "official platform"}
     # None where it could not be told apart, or in a record of before.
     floats = f", float input {link['float_input']:,}" if link.get("float_input") else ""
+    cost = (
+        f"the link takes {link['flash']:,} and {link['sram']:,} of them ({link['method']}){floats}"
+        if link["flash"]
+        else "without the link"
+    )
     return (
         f"MiniML: {record['model']} {record['model_id'][:8]} for {record['env']}: "
         f"flash {record['flash']:,} of {board['flash_bytes']:,}, "
-        f"SRAM {record['sram']:,} of {board['sram_bytes']:,}; "
-        f"the link takes {link['flash']:,} and {link['sram']:,} of them "
-        f"({link['method']}){floats}; "
+        f"SRAM {record['sram']:,} of {board['sram_bytes']:,}; {cost}; "
         f"build {record['build_id'][:8]}, {world[record['world']]}"
     )

@@ -52,7 +52,7 @@ def flash_serial(project: Path, board: str) -> str:
     """`flash_serial` of the board's section; what else is wrong there others tell."""
     parser = configparser.ConfigParser(interpolation=None, default_section="\n")
     try:
-        parser.read([project / "boards.ini", project / "boards.local.ini"], encoding="utf-8")
+        parser.read([project / "boards.ini", project / "boards.local.ini"], encoding="utf-8-sig")
     except (configparser.Error, UnicodeDecodeError):
         return ""
     serial = parser.get(board, "flash_serial", fallback="").strip()

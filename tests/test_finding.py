@@ -41,13 +41,13 @@ def flashing(monkeypatch: pytest.MonkeyPatch) -> Flashing:
         for module in (find, port_place):
             monkeypatch.setattr(module, "attached_ports", lambda: attached(port))
 
-    def flash_nano(*, adopt: bool = False, **keys: str) -> None:
+    def flash_nano(*, adopt: bool = False, patience: float = 40, **keys: str) -> None:
         boards = BOARDS | {"nanoatmega328": mapped("nanoatmega328", **keys)}
         source = SimpleNamespace(boards=boards, folder=Path(), build=lambda name: build)
         monkeypatch.setattr(run, "open_source", lambda options: nullcontext(source))
         monkeypatch.setattr(run, "flash", lambda job: flashed.append(job.place.port()))
         options = RunOptions(
-            Path(), boards=("nanoatmega328",), simulated="never", patience=0.05, adopt=adopt
+            Path(), boards=("nanoatmega328",), simulated="never", patience=patience, adopt=adopt
         )
         run.flash_boards(options, lambda line: None)
 
@@ -177,9 +177,9 @@ def test_a_silent_port_of_shared_ids_is_not_flashed(flashing: Flashing) -> None:
         attach, flashed, flash_nano = flashing
         attach(ch340(mute.port))
         with pytest.raises(SilentBoardError, match="miniml boards scan --write"):
-            flash_nano()
+            flash_nano(patience=0.05)
         assert flashed == []
-        flash_nano(usb_location="1-1.2")
+        flash_nano(patience=0.05, usb_location="1-1.2")
         flash_nano(adopt=True)
         assert flashed == [mute.port, mute.port]
 

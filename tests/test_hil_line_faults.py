@@ -16,8 +16,8 @@ from sim_avr_program import compile_avr
 from miniml.hil.link.codec import crc16
 from miniml.hil.proof.verdict import BoardResult
 
-# Of the time-outs: two seconds for HELLO, half a second for each of four attempts.
-HASTY = 0.25
+# Of the time-outs: four seconds for HELLO, one for each of four attempts.
+HASTY = 0.5
 FOREIGN = """
 #include <avr/io.h>
 #include <util/delay.h>
@@ -83,7 +83,7 @@ def test_a_line_that_loses_and_spoils_answers_changes_no_result(
         return spoiled.get(number % 9, text)
 
     line.fault = rough
-    result = bench.start(bench.options(port=line.port, patience=0.2))
+    result = bench.start(bench.options(port=line.port, patience=0.5))
     assert (result.verdict, result.reasons) == ("PASS", [])
     assert result.retries > 3
     assert result.samples == 4

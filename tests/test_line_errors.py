@@ -20,7 +20,7 @@ def test_some_rows_over_a_bad_line(
 ) -> None:
     bench = make_bench(tmp_path, tmp_path_factory, monkeypatch)
     with bad_line(load_boards(ROOT)["uno"], bench.state("uno"), seed=3) as (port, errors):
-        result = bench.start(bench.options(port=port, samples=ROWS, patience=0.25))
+        result = bench.start(bench.options(port=port, samples=ROWS, patience=0.5))
     assert (result.verdict, result.reasons) == ("PASS", [])
     assert (result.samples, result.mismatches) == (ROWS, 0)
     assert errors.errors > 0.5 * RATE * errors.bytes > 5

@@ -26,6 +26,7 @@
     |     `- AccuracyLossError       quantization costs more than is allowed
     |- KernelTextError       a kernel that the cost model can't read
     |- ReportError           a report that can't be written
+    |- UnfinishedError       a run that was interrupted or killed
     |- NoBoardError          nothing to run on
     `- BoardError            the infrastructure: port, cable, loader, firmware
        |- PortError              in use, missing, vanished
@@ -51,8 +52,9 @@ class MiniMLError(Exception):
     exit_code = 4
 
     def __str__(self) -> str:
-        """The message; a line break that the user's own text brought along is a space."""
-        return " ".join(super().__str__().splitlines())
+        """The message: one line that drives no terminal, whatever a file or tool brought along."""
+        line = " ".join(super().__str__().splitlines())
+        return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
 
 
 class UsageError(MiniMLError):
@@ -160,6 +162,10 @@ class KernelTextError(MiniMLError):
 
 class ReportError(MiniMLError):
     """A report that can't be written: no rights, no room."""
+
+
+class UnfinishedError(MiniMLError):
+    """A run that is under way, or was interrupted or killed; what its report says until it ends."""
 
 
 class NoBoardError(MiniMLError):

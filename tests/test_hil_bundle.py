@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from miniml.errors import BundleError, FlashError
 from miniml.hil.bundle.archive import MAX_BYTES, read_archive, write_archive
 from miniml.hil.bundle.bundle_source import BundleSource
 from miniml.hil.bundle.pack import pack
+from miniml.hil.run import chosen_boards
 from miniml.hil.run_options import RunOptions
 from miniml.hil.source import open_source
 
@@ -114,6 +116,18 @@ def test_the_bench_has_its_own_ports(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "boards.local.ini").write_text("[uno]\nport = /dev/bench-uno\n")
     with open_source(RunOptions(tmp_path, bundle=bundle)) as source:
         assert source.boards["uno"].port == "/dev/bench-uno"
+
+
+def test_a_board_that_only_platformio_can_flash_is_told_at_once(
+    bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "boards.local.ini").write_text("[pico]\nflash_method = pio\n")
+    options = RunOptions(tmp_path, bundle=bundle)
+    with open_source(options) as source:
+        with pytest.raises(BundleError, match=r"pico needs PlatformIO's project.*--no-flash"):
+            chosen_boards(options, source)
+        assert len(chosen_boards(replace(options, flash=False), source)) == len(BOARDS)
+        assert len(chosen_boards(replace(options, boards=("uno",)), source)) == 1
 
 
 def load(path: Path, bench: Path, folder: Path) -> None:
@@ -250,10 +264,12 @@ def test_a_giant_is_refused_unread(tmp_path: Path) -> None:
         read_archive(tmp_path)
 
 
-def test_a_spoilt_bundle_touches_nothing(bundle: Path, tmp_path: Path) -> None:
+def test_a_spoilt_bundle_touches_no_board(bundle: Path, tmp_path: Path) -> None:
     spoilt = tmp_path / "spoilt.zip"
     spoilt.write_bytes(bundle.read_bytes()[:-100])
     done = run_bundle(tmp_path, "run", "--bundle", str(spoilt))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "is no bundle that can be run" in done.stderr
-    assert not any((tmp_path / "bench").iterdir())
+    kept = tmp_path / "bench" / ".pio" / "miniml"
+    assert {path.name for path in kept.iterdir()} <= {"report", "report.filelock"}
+    assert json.loads((kept / "report/report.json").read_text())["error"]["name"] == "BundleError"

@@ -46,6 +46,8 @@ def content(
         "exit_code": worst_code(board["exit_code"] for board in listed),
         "model": described,
         "boards": listed,
+        # Of the run itself, where it failed before any board was chosen.
+        "error": None,
         "unmet": [],
     }
     printable_report: dict[str, Any] = printable(report)

@@ -38,6 +38,11 @@ def junit(report: Mapping[str, Any]) -> bytes:
             ("skipped", "skipped"),
         ):
             suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
+    if error := report["error"]:
+        counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0"}
+        suite = ElementTree.SubElement(root, "testsuite", {"name": "run", **counts})
+        case = ElementTree.SubElement(suite, "testcase", classname="miniml.run", name="run")
+        ElementTree.SubElement(case, "error", message=error["message"], type=error["name"])
     if report["unmet"]:
         number = str(len(report["unmet"]))
         counts = {"tests": number, "failures": number, "errors": "0", "skipped": "0"}

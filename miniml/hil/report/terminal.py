@@ -68,6 +68,8 @@ def table(report: Mapping[str, Any]) -> str:
 def remarks(report: Mapping[str, Any]) -> list[str]:
     """Suites, reasons and notes, a line each; at last what --require lacks."""
     lines, boards = [""], report["boards"]
+    if error := report["error"]:
+        lines.append(f"{error['name']}: {error['message']}")
     for board in boards:
         suites = ", ".join(
             f"{suite['name']} {suite['rows']:,} rows {suite['bytes_compared']:,} bytes"

@@ -22,6 +22,7 @@ from miniml.hil.report.required import unmet
 from miniml.hil.report.standing import standing
 from miniml.hil.report.summary import text
 from miniml.hil.report.terminal import HEADINGS
+from miniml.hil.run_arguments import names
 
 BOARDS = load_boards(Path(__file__).parent.parent)
 DAY = date(2026, 3, 1)
@@ -165,6 +166,16 @@ def test_text_of_a_device_breaks_out_of_no_report(tmp_path: Path) -> None:
     (row,) = [line for line in page.splitlines() if line.startswith("| uno |")]
     assert row.count(" | ") == len(HEADINGS) - 1
     assert "@all" not in page.replace(page[page.index("<pre>") : page.index("</pre>")], "")
+
+
+def test_an_error_is_one_line_that_drives_no_terminal() -> None:
+    said = str(SilentBoardError(f"avrdude said\n{HOSTILE}"))
+    assert said.isprintable()
+    assert said.startswith(r"avrdude said \x1b[2J\x00 </pre>")
+
+
+def test_a_board_that_is_named_twice_runs_once() -> None:
+    assert names(["uno,pico", "uno", "pico,,nano"]) == ("uno", "pico", "nano")
 
 
 def test_markdown_is_escaped() -> None:

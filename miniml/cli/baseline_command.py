@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from miniml.cli.project_command import Subparsers, project_command
-from miniml.hil.run_arguments import add_bundle_option, project_of
+from miniml.hil.run_arguments import add_bundle_option, names, project_of
 
 if TYPE_CHECKING:
     from miniml.hil.proof.baselines import Baseline
@@ -43,19 +43,19 @@ def run_baseline(arguments: argparse.Namespace) -> int:
     from miniml.hil.proof.baselines import load_baselines
 
     project = project_of(arguments.project_dir, arguments.bundle)
-    names = tuple(arguments.board)
+    chosen = names(arguments.board)
     lines: list[str] = []
     if arguments.action == "record":
-        baselines, refused, file = record(project, names)
+        baselines, refused, file = record(project, chosen)
         lines = [f"not recorded: {text}" for text in refused] + [f"recorded in {file}; commit it"]
     elif arguments.action == "forget":
-        if not names:
+        if not chosen:
             raise UsageError("say whose baselines to forget: --board NAME")
-        baselines = forget(project, names)
+        baselines = forget(project, chosen)
         lines = ["forgotten"]
     else:
         known = load_baselines(project).values()
-        baselines = [b for b in known if not names or b.key.board in names]
+        baselines = [b for b in known if not chosen or b.key.board in chosen]
         lines = [] if baselines else ["no baselines: miniml run, then miniml baseline record"]
     if arguments.json:
         print(json.dumps({"baselines": [asdict(baseline) for baseline in baselines]}, indent=1))

@@ -13,7 +13,7 @@ from miniml.cli.project_command import (
     known_boards,
     project_command,
 )
-from miniml.hil.run_arguments import add_bundle_option, add_lock_timeout
+from miniml.hil.run_arguments import add_bundle_option, add_lock_timeout, names
 
 
 def register(actions: Subparsers) -> None:
@@ -64,7 +64,7 @@ def run_doctor(arguments: argparse.Namespace) -> int:
         return probe_ports(asked, boards, arguments.lock_timeout)
 
     ports = attached_ports()
-    named = [pick_board(boards, name) for name in arguments.board]
+    named = [pick_board(boards, name) for name in names(arguments.board)]
     chosen = named or concerned(boards, ports)
     checks = examine(
         chosen,

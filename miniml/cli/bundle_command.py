@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from miniml.cli.project_command import Subparsers, project_command
+from miniml.hil.run_arguments import names
 
 DEFAULT_FILE = Path("miniml-bundle.zip")
 
@@ -44,8 +45,7 @@ def run_bundle(arguments: argparse.Namespace) -> int:
     from miniml.hil.bundle.pack import pack, write_bundle
     from miniml.hil.project import find_project
 
-    names = [name for part in arguments.board for name in part.split(",") if name]
-    data, boards = pack(find_project(arguments.project_dir), names)
+    data, boards = pack(find_project(arguments.project_dir), names(arguments.board))
     write_bundle(arguments.output, data)
     digest = hashlib.sha256(data).hexdigest()
     if arguments.json:

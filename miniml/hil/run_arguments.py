@@ -144,8 +144,8 @@ def wait(text: str) -> float:
 
 
 def names(parts: Iterable[str]) -> tuple[str, ...]:
-    """The names in options that may be repeated and take several at once."""
-    return tuple(name for part in parts for name in part.split(",") if name)
+    """The names in options that may be repeated and take several at once; each once."""
+    return tuple(dict.fromkeys(name for part in parts for name in part.split(",") if name))
 
 
 def project_of(project_dir: Path, bundle: Path | None) -> Path:

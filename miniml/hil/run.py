@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from miniml.boards import Board, pick_board
-from miniml.errors import UsageError
+from miniml.errors import BundleError, UsageError
 from miniml.hil.board_log import BoardLog
 from miniml.hil.board_run import BoardRun
 from miniml.hil.flash import FlashJob, flash
+from miniml.hil.flash.platformio_upload import NEEDS_PROJECT
 from miniml.hil.look_before import look_before_flashing
 from miniml.hil.place.find import find_place
 from miniml.hil.place.poison import check_poison, lift_poison
@@ -30,6 +31,7 @@ def chosen_boards(options: RunOptions, source: Source) -> list[Board]:
 
     Raises:
         UsageError: an unknown name, a port for several boards, or no rows to test.
+        BundleError: a bundle's board that only PlatformIO can flash.
         FlashError: none was named and nothing was built.
     """
     if options.port and len(options.boards) != 1:
@@ -47,8 +49,13 @@ def chosen_boards(options: RunOptions, source: Source) -> list[Board]:
             f"a bundle has at most {DEFAULT_RANDOM:,} random and {DEFAULT_FLOATS} float rows"
         )
     if options.boards:
-        return [pick_board(source.boards, name) for name in options.boards]
-    return source.built()
+        chosen = [pick_board(source.boards, name) for name in options.boards]
+    else:
+        chosen = source.built()
+    for board in chosen:
+        if options.bundle and options.flash and board.flash_method == "pio" and not board.resource:
+            raise BundleError(NEEDS_PROJECT.format(board.name))
+    return chosen
 
 
 def run_boards(options: RunOptions, source: Source, chosen: Sequence[Board]) -> list[BoardResult]:

@@ -11,6 +11,10 @@ from miniml.hil.project import pio_command, pio_environment
 # Read by pio_extra/miniml_hook/upload.py: PlatformIO has no variable of its own for it.
 SPEED_VARIABLE = "MINIML_UPLOAD_SPEED"
 FLAGS_VARIABLE = "PLATFORMIO_UPLOAD_FLAGS"
+NEEDS_PROJECT = (
+    "flash_method = pio of {} needs PlatformIO's project, which a bundle is not: choose the tool "
+    "itself in boards.local.ini, or run with --no-flash"
+)
 
 
 class PlatformioUpload:
@@ -22,10 +26,7 @@ class PlatformioUpload:
     def flash(self, job: FlashJob) -> None:
         """Uploads what is in the build folder; nothing is compiled."""
         if job.direct:
-            raise FlashError(
-                f"flash_method = {job.board.flash_method} of {job.board.name} needs PlatformIO's "
-                "project; on a bench without one choose the tool itself in boards.local.ini"
-            )
+            raise FlashError(NEEDS_PROJECT.format(job.board.name))
         upload(job, port=job.port())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from contextlib import closing
@@ -12,7 +13,7 @@ import numpy as np
 
 from miniml.boards import Board
 from miniml.cost.paths import Int64Array
-from miniml.errors import BoardError, MiniMLError
+from miniml.errors import BoardError, MiniMLError, PortError
 from miniml.hil.board_log import BoardLog
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.flash import FlashJob, flash
@@ -50,6 +51,8 @@ AVR_RAM_END = 0x8FF
 # A generous bound for one run: cycles a MAC of the slowest kernel, and for a simulator's pace.
 CYCLES_PER_MAC_BOUND = 500
 SIMULATOR_SLOWDOWN = 10
+# A USB device that was reset is off the bus within this time.
+LEAVES_S = 1.0
 
 
 @dataclass
@@ -133,12 +136,26 @@ class BoardRun:
         if self.options.flash:
             look_before_flashing(place, self.board, self.options, log, self.cancel)
             flash(self._flash_job(place, build, log))
+        if self.board.reset == "verb":
+            self._reset_by_link(place, log)
         with closing(open_board(place, self.board, log, self.cancel)) as line:
             session = Session(line, log, patience=self.options.patience)
             try:
                 self._converse(result, session, line.url, subject, build)
             finally:
                 result.retries += session.retries
+
+    def _reset_by_link(self, place: Place, log: BoardLog) -> None:
+        """By RESET; a port that is the chip's own USB goes with it and comes back."""
+        with closing(open_board(place, self.board, log, self.cancel)) as line:
+            session = Session(line, log, patience=self.options.patience)
+            identity = who_is_there(session, self.board.reset_settle_ms / 1000)
+            check_board(identity, self.board, line.url)
+            try:
+                session.reset()
+                line.drain(time.monotonic() + LEAVES_S)
+            except PortError as error:
+                log.add("host", f"after RESET: {error}")
 
     def _flash_job(self, place: Place, build: FirmwareBuild, log: BoardLog) -> FlashJob:
         project, wait_s = self.source.folder, self.options.wait_s
@@ -156,9 +173,6 @@ class BoardRun:
         identity = result.identity = who_is_there(session, self.board.reset_settle_ms / 1000)
         check_board(identity, self.board, port)
         check_firmware(identity, build)
-        if self.board.reset == "verb":
-            session.reset()
-            who_is_there(session, self.board.reset_settle_ms / 1000)
         check_shape(session, model)
         if self.board.core == "avr":
             result.known_sequence = known_sequence(session)

@@ -14,6 +14,8 @@ from miniml.hil.place.place import Place, await_port
 PORT_TIMEOUT_S = 15.0
 # labgrid's exporter gives its port's server half a second, and then tells where it listens.
 SERVER_TIMEOUT_S = 10.0
+# A port is listed before udev has given it its group; ModemManager may look at it first.
+READY_S = 3.0
 RETRY_S = 0.05
 
 
@@ -29,7 +31,7 @@ def open_board(place: Place, board: Board, log: BoardLog, cancel: threading.Even
     Raises:
         PortError: it didn't come back, or can't be opened.
     """
-    begin = time.monotonic()
+    begin, told = time.monotonic(), ""
     while True:
         port = await_port(place, PORT_TIMEOUT_S)
         try:
@@ -41,9 +43,13 @@ def open_board(place: Place, board: Board, log: BoardLog, cancel: threading.Even
                 cancel=cancel,
                 trace=log.traffic,
             )
-        except PortError:
-            tried_s = time.monotonic() - begin
-            moved = place.port() != port and tried_s < PORT_TIMEOUT_S
-            starting = place.exporter is not None and tried_s < SERVER_TIMEOUT_S
-            if not (moved or starting) or cancel.wait(RETRY_S):
+        except PortError as error:
+            if place.port() != port:
+                patience_s = PORT_TIMEOUT_S
+            else:
+                patience_s = READY_S if place.exporter is None else SERVER_TIMEOUT_S
+            if time.monotonic() > begin + patience_s or cancel.wait(RETRY_S):
                 raise
+            if told != str(error):
+                told = str(error)
+                log.add("host", f"{told}; tried again")

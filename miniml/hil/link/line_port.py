@@ -99,6 +99,15 @@ class LinePort:
         self._trace(FROM_BOARD, printable(line))
         return line
 
+    def drain(self, deadline: float) -> None:
+        """Takes and forgets what comes until the deadline (of time.monotonic).
+
+        Raises:
+            PortError: as `read_line`.
+        """
+        while self.read_line(deadline) is not None:
+            pass
+
     def pending(self) -> bytes:
         """What has come of a line that isn't complete."""
         return bytes(self._pending)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from miniml.boards import Board
+from miniml.errors import PortError
 from miniml.hil.finding.attached import attached_ports, is_pty
 from miniml.hil.finding.candidates import follow
 from miniml.hil.lock.board_lock import board_lock, port_key
@@ -57,7 +58,9 @@ class PortPlace:
         return follow(self._port, self._before, attached_ports())
 
     def check(self) -> None:
-        """A port that has gone may come back."""
+        """A port that has gone may come back; nobody waits for it after an interruption."""
+        if self._interrupted.is_set():
+            raise PortError(f"waiting for port {self._port} was interrupted")
 
     def cause(self) -> str:
         """Nothing but the port is known."""

@@ -127,6 +127,10 @@ class Board:
         self.build()
         self.boot()
 
+    def firmware_reset(self) -> None:
+        """The firmware asked for a reset."""
+        self.start()
+
     def shut_down(self) -> None:
         """Leave nothing behind but the flash."""
         self.close_port()
@@ -162,7 +166,7 @@ class Board:
         self._deliver()
         if stop == Stop.RESET:
             self.log("reset requested by the firmware")
-            self.start()
+            self.firmware_reset()
             return 0.0
         if stop in (Stop.LOCKUP, Stop.BREAKPOINT):
             self._crash(stop)

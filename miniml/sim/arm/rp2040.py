@@ -39,6 +39,7 @@ BOOT2_RUNS_AT = 0x2004_1F00  # 2.8.1.3: the end of SRAM5
 UART0_IRQ = 20
 DRIVE_DELAY_SECONDS = 0.5
 RETURN_DELAY_SECONDS = 1.0
+RESTART_DELAY_SECONDS = 0.5
 WATCHDOG_TRIGGER = 1 << 31
 
 
@@ -184,6 +185,12 @@ class Rp2040(Board):
         """A reset also ends BOOTSEL."""
         self._eject()
         super().start()
+
+    def firmware_reset(self) -> None:
+        """Its USB leaves with the chip, and comes back when the core has started."""
+        self.power = Power.LOADER
+        self.close_port()
+        self._return_due = time.monotonic() + RESTART_DELAY_SECONDS
 
     def _step(self) -> float:
         if self.power == Power.RUNNING and self.port and self.port.touched:

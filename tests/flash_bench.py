@@ -55,7 +55,7 @@ class FakePlace:
 
     simulated: bool | None = False
     ours: SimulatedBoard | None = None
-    doubt, note = "", ""
+    socket, doubt, note = "", "", ""
 
     def __init__(self, port: str, exporter: Exporter | None = None) -> None:
         self._port, self.exporter = port, exporter

@@ -8,6 +8,7 @@ from contextlib import closing
 from miniml.boards import Board
 from miniml.errors import BoardError
 from miniml.hil.board_log import BoardLog
+from miniml.hil.finding.loaders import loader_at
 from miniml.hil.link.session import Session
 from miniml.hil.open_board import open_board
 from miniml.hil.place.place import Place
@@ -29,6 +30,9 @@ def look_before_flashing(
             is the board (`Place.doubt`).
     """
     if options.adopt or place.ours is not None:
+        return
+    if place.port() is None and loader_at(place.socket):
+        log.add("host", "it waits in its boot loader: nobody to ask")
         return
     with closing(open_board(place, board, log, cancel)) as line:
         session = Session(line, log, patience=PATIENCE * options.patience)

@@ -68,7 +68,9 @@ def add_board_options(parser: Parser) -> None:
         help="whether a simulated board may stand in (default: %(default)s)",
     )
     parser.add_argument(
-        "--adopt", action="store_true", help="flash even a port where another board answers"
+        "--adopt",
+        action="store_true",
+        help="flash even a port where another board answers, or the only one in a loader",
     )
     parser.add_argument(
         "--pace",

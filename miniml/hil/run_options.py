@@ -29,7 +29,8 @@ class RunOptions:
         repeat: how often the test rows run in all, at least once.
         soak_s: for how many seconds they run again and again; 0: they don't.
         flash: whether to flash first.
-        adopt: flash even a port where another board's firmware answers.
+        adopt: flash even a port where another board's firmware answers, a silent one that may be
+            anything, and the only board that waits in its boot loader.
         pace: of simulated boards: "free", or "realtime".
         patience: stretches the link's time-outs.
         wait_s: how long a board in use is waited for.

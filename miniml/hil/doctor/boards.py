@@ -9,11 +9,9 @@ from miniml.errors import PortError
 from miniml.hil.doctor.check import Check, ok, problem, unchecked
 from miniml.hil.finding.attached import AttachedPort
 from miniml.hil.finding.candidates import doubt, find_port
+from miniml.hil.finding.loaders import is_told, waiting_loaders
 from miniml.hil.finding.probe import Answered
-from miniml.hil.finding.usb_devices import RP2040_BOOT, STM32_DFU, UsbDevice
-
-# The loader that a board of a core falls into.
-LOADERS = {"cortex-m4": STM32_DFU, "cortex-m0plus": RP2040_BOOT}
+from miniml.hil.finding.usb_devices import UsbDevice
 
 
 def check_presence(
@@ -33,11 +31,10 @@ def check_presence(
         return problem(board.name, text, remedy), None
     if port is not None:
         return ok(board.name, f"on {_named(port, ports)}"), port
-    loader = LOADERS.get(board.core)
-    waiting = [device for device in devices if device.usb_id == loader]
-    if waiting:
+    if waiting := waiting_loaders(board, devices, boards.values()):
         text = f"no port, but {waiting[0]} is there"
-        remedy = f"flash it (miniml flash --board {board.name}), or press its reset"
+        adopt = "" if is_told(board) else " --adopt"
+        remedy = f"flash it (miniml flash --board {board.name}{adopt}), or press its reset"
         return problem(board.name, text, remedy), None
     if not (board.usb_ids or board.usb_serial or board.usb_location or board.port):
         remedy = (

@@ -6,6 +6,7 @@ import contextlib
 
 from miniml.errors import LinkError, PortError, SilentBoardError
 from miniml.hil.flash.method import FlashJob
+from miniml.hil.flash.which_device import in_loader
 from miniml.hil.link.line_port import LinePort
 from miniml.hil.link.session import Session
 
@@ -27,6 +28,8 @@ def enter_loader(job: FlashJob, *, ask: bool = False) -> None:
     Raises:
         BoardError: the port is missing, or the simulated board is.
     """
+    if in_loader(job):
+        return
     if job.board.reset == "verb" and ask_for_loader(job):
         return
     if ask and job.board.reset == "none" and job.place.port() is not None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from miniml.errors import FlashError
+from miniml.hil.finding.loaders import loader_at
 from miniml.hil.finding.usb_devices import STM32_CDC, UsbDevice
 from miniml.hil.flash.method import FlashJob
 
@@ -46,15 +47,22 @@ def pick_device(
 
 
 def loader_socket(job: FlashJob) -> str:
-    """The USB socket where the board's loader will show up; empty where it can't be told.
+    """The USB socket where the board's loader is or will be; empty where it can't be told.
 
     It is the board's own, if its port is the chip's and no adapter's.
     """
+    if in_loader(job):
+        return job.place.socket
     port = job.adapter()
     own = job.board.reset == "touch1200" or (port is not None and port.usb_id == STM32_CDC)
     if not own:
         return ""
     return port.socket if port is not None else job.board.usb_location.partition(":")[0]
+
+
+def in_loader(job: FlashJob) -> bool:
+    """Whether the board is in its loader already, as a new one, or after a flash that failed."""
+    return job.place.port() is None and loader_at(job.place.socket)
 
 
 def one_word(serial: str) -> str:

@@ -10,6 +10,8 @@ from miniml.errors import NoBoardError, PortError
 from miniml.hil.board_log import BoardLog
 from miniml.hil.finding.attached import attached_ports
 from miniml.hil.finding.candidates import check_port, doubt, find_port
+from miniml.hil.finding.loaders import is_told, waiting_loaders
+from miniml.hil.finding.usb_devices import usb_devices
 from miniml.hil.firmware_build import FirmwareBuild
 from miniml.hil.place.labgrid_place import LabgridPlace
 from miniml.hil.place.place import Place, refuse_kit
@@ -53,6 +55,8 @@ def find_place(
                 f"a real {board.name} is on {port}, but the offline kit built this: it runs on "
                 "simulated boards only"
             )
+        elif build.world == "official" and (loader := _in_loader(board, boards, options)):
+            return loader
         if options.simulated == "never":
             raise NoBoardError(
                 note or f"no {board.name} is attached: plug it in, or give --port (miniml boards)"
@@ -65,3 +69,21 @@ def find_place(
             "builds: plug it in, or build with MINIML_WORLD=kit"
         )
     return SimulatedPlace(board, options, log, note)
+
+
+def _in_loader(board: Board, boards: Mapping[str, Board], options: RunOptions) -> Place | None:
+    """A board without a port that waits in its boot loader to be flashed, as a new one does.
+
+    Raises:
+        NoBoardError: it may be another one, or several fit.
+    """
+    found = waiting_loaders(board, usb_devices(), boards.values()) if options.flash else []
+    if not found:
+        return None
+    if len(found) == 1 and (is_told(board) or options.adopt):
+        return PortPlace.in_loader(board, found[0].location, options.wait_s)
+    adopt = "say by --adopt that it is the board, or" if len(found) == 1 else "say"
+    raise NoBoardError(
+        f"no port of {board.name} is attached, but {'; '.join(map(str, found))} may be it: "
+        f"{adopt} its socket by usb_location in boards.local.ini"
+    )

@@ -37,6 +37,7 @@ class LabgridPlace:
     """The place that `resource` names; a process of its own holds it (labgrid_keeper)."""
 
     ours: SimulatedBoard | None = None
+    socket = ""
     doubt = ""  # whoever runs the lab says what hangs there
 
     def __init__(self, board: Board, world: str, wait_s: float, log: BoardLog) -> None:

@@ -41,6 +41,7 @@ class Place(Protocol):
             tells, and its results say neither. Final once `occupied`.
         ours: the simulated board that we run and control; None for any other.
         exporter: where it hangs in a lab; None for any other.
+        socket: the USB socket of its port; empty where there is none, or nothing tells.
         doubt: why a silent board there isn't flashed; empty: it is the board's for sure.
         note: what the user should know about the choice; may be empty.
     """
@@ -48,6 +49,7 @@ class Place(Protocol):
     simulated: bool | None
     ours: SimulatedBoard | None
     exporter: Exporter | None
+    socket: str
     doubt: str
     note: str
 

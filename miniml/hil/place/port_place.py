@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from miniml.boards import Board
 from miniml.errors import PortError
-from miniml.hil.finding.attached import attached_ports, is_pty
+from miniml.hil.finding.attached import AttachedPort, attached_ports, is_pty
 from miniml.hil.finding.candidates import follow
 from miniml.hil.lock.board_lock import board_lock, port_key
 from miniml.hil.place.place import NOT_TOLD, Exporter, told
@@ -36,6 +36,7 @@ class PortPlace:
         self._port, self._wait_s = port, wait_s
         self._interrupted = threading.Event()
         self._before = [item for item in attached_ports() if item.is_at(port)]
+        self.socket = self._before[0].socket if self._before else ""
         self.simulated: bool | None
         if "://" in port:
             self.simulated = told(board.simulated, world=world)
@@ -43,6 +44,15 @@ class PortPlace:
                 self.note = NOT_TOLD
         else:
             self.simulated = is_pty(port) or board.simulated == "yes"
+
+    @classmethod
+    def in_loader(cls, board: Board, socket: str, wait_s: float) -> PortPlace:
+        """A board in its boot loader: its port will come up in the same USB socket."""
+        place = cls(board, f"at USB socket {socket}", wait_s, world="official")
+        # A chip's own port is the device's first interface.
+        place._before = [AttachedPort(place._port, location=f"{socket}:1.0")]
+        place.socket = socket
+        return place
 
     @contextmanager
     def occupied(self) -> Iterator[None]:

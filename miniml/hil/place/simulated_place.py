@@ -21,7 +21,7 @@ class SimulatedPlace:
 
     simulated: bool | None = True
     exporter: Exporter | None = None
-    doubt = ""
+    socket = doubt = ""
 
     def __init__(self, board: Board, options: RunOptions, log: BoardLog, note: str = "") -> None:
         """Nothing is started yet."""

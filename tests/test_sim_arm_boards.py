@@ -113,15 +113,13 @@ def test_an_idle_board_uses_next_to_no_processor_time(
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_resets_faults_and_exceptions(name: str, images: dict[str, bytes], tmp_path: Path) -> None:
+def test_faults_and_exceptions(name: str, images: dict[str, bytes], tmp_path: Path) -> None:
     with board(name, tmp_path, "free", images[name]) as running, running.serial() as link:
         boot(link, running)
         link.write(b"S")
         assert link.readline() == b"SVC\n"
         link.write(b"W")
         assert link.read(1) == b"W"
-        link.write(b"R")
-        assert link.readline() == b"BOOT\n"
         assert running.control("status")["faults"] == 0
         link.write(b"F")
         assert link.readline() == b"HARDFAULT\n"
@@ -133,6 +131,25 @@ def test_resets_faults_and_exceptions(name: str, images: dict[str, bytes], tmp_p
         assert running.control("status")["running"] is False
         running.control("power on")
         assert link.readline() == b"BOOT\n"
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_reset_by_the_firmware_takes_a_picos_port_along(
+    name: str, images: dict[str, bytes], tmp_path: Path
+) -> None:
+    with board(name, tmp_path, "free", images[name]) as running:
+        with running.serial() as link:
+            boot(link, running)
+            before = link.port
+            link.write(b"R")
+            if name == "stm32f405":
+                assert link.readline() == b"BOOT\n"
+                return
+            with pytest.raises(serial.SerialException):
+                link.read(1)
+        with running.serial() as link:
+            assert link.port != before
+            assert link.readline() == b"BOOT\n"
 
 
 @pytest.mark.parametrize("name", BOARDS)

@@ -53,6 +53,23 @@ def test_a_scan_shows_each_port_and_opens_none(scan: Scan, monkeypatch: pytest.M
     assert lines[4].startswith("--write would set [uno] usb_serial = 5573932373735161A0A1")
 
 
+def test_the_list_shows_what_is_attached_and_what_hangs_in_a_lab(
+    bench: Path, plug: Plug, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bench / "boards.local.ini").write_text(
+        "[stm32f4]\nport = /dev/not-there\n[nucleo_f446re]\nresource = labgrid:shelf-3\n"
+    )
+    assert main(["boards", "--project-dir", str(bench)]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert ": /dev/ttyACM0; simulated" in lines["uno"]
+    assert ": not attached; simulated" in lines["stm32f4"]
+    assert ": labgrid:shelf-3; no simulated" in lines["nucleo_f446re"]
+    assert main(["boards", "--project-dir", str(bench), "--json"]) == 0
+    boards = {board["name"]: board for board in json.loads(capsys.readouterr().out)["boards"]}
+    assert (boards["stm32f4"]["ports"], boards["pico"]["ports"]) == ([], ["/dev/ttyACM2"])
+    assert boards["nucleo_f446re"]["resource"] == "labgrid:shelf-3"
+
+
 def test_write_maps_what_the_ids_tell(scan: Scan, bench: Path) -> None:
     assert scan("--write", "--yes")[0] == 0
     assert local(bench) == (

@@ -30,7 +30,7 @@ def register(subparsers: Subparsers) -> None:
 def run_list(arguments: argparse.Namespace) -> int:
     """`miniml boards`."""
     from miniml.hil.finding.attached import attached_ports
-    from miniml.hil.finding.candidates import candidates
+    from miniml.hil.finding.candidates import candidates, may_exist
 
     ports = attached_ports()
     boards = load_boards(find_project(arguments.project_dir))
@@ -40,9 +40,10 @@ def run_list(arguments: argparse.Namespace) -> int:
             "title": board.title,
             "core": board.core,
             "simulator": board.simulator or None,
-            "ports": [board.port]
+            "ports": [port for port in [board.port] if may_exist(port)]
             if board.port
             else [port.device for port in candidates(board, ports, boards.values())],
+            "resource": board.resource or None,
         }
         for board in boards.values()
     ]
@@ -51,7 +52,7 @@ def run_list(arguments: argparse.Namespace) -> int:
         return 0
     width = max(len(board["name"]) for board in listed)
     for board in listed:
-        attached = ", ".join(board["ports"]) or "not attached"
+        attached = ", ".join(board["ports"]) or board["resource"] or "not attached"
         stand_in = "simulated board available" if board["simulator"] else "no simulated board"
         print(f"{board['name']:<{width}} {board['title']}: {attached}; {stand_in}")
     return 0

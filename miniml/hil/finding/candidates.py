@@ -76,6 +76,11 @@ def candidates(
     ]
 
 
+def may_exist(port: str) -> bool:
+    """Whether a port that somebody named is there; of a URL or on Windows only opening tells."""
+    return "://" in port or os.name == "nt" or Path(port).exists()
+
+
 def find_port(
     board: Board, ports: Iterable[AttachedPort], boards: Iterable[Board] = ()
 ) -> str | None:
@@ -85,8 +90,7 @@ def find_port(
         PortError: several fit; lists them.
     """
     if board.port and not board.resource:
-        exists = "://" in board.port or os.name == "nt" or Path(board.port).exists()
-        return board.port if exists else None
+        return board.port if may_exist(board.port) else None
     found = candidates(board, ports, boards)
     if len(found) > 1:
         raise PortError(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from miniml.boards import Board
 from miniml.errors import NoBoardError, PortError
 from miniml.hil.board_log import BoardLog
 from miniml.hil.finding.attached import attached_ports
-from miniml.hil.finding.candidates import check_port, doubt, find_port
+from miniml.hil.finding.candidates import check_port, doubt, find_port, may_exist
 from miniml.hil.finding.loaders import is_told, waiting_loaders
 from miniml.hil.finding.usb_devices import usb_devices
 from miniml.hil.firmware_build import FirmwareBuild
@@ -35,7 +34,7 @@ def find_place(
         FlashError: the offline kit's build for a real board.
     """
     if options.port:
-        if options.port.startswith("/") and not Path(options.port).exists():
+        if not may_exist(options.port):
             raise PortError(f"port {options.port} is missing: `miniml boards` shows what is there")
         check_port(board, options.port, boards.values(), attached_ports())
         place = PortPlace(board, options.port, options.wait_s, world=build.world)

@@ -40,6 +40,8 @@ class BoardLog:
         if file is not None:
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
+                # A run that waits for the board must not write into the log of the one that has it.
+                file.unlink(missing_ok=True)
                 self._stream = file.open("wb", buffering=0)
             except OSError as error:
                 self._give_up_file(error)

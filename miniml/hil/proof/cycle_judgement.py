@@ -14,6 +14,7 @@ from miniml.hil.proof.exercise import Cycles
 
 # Eight SBIW of two cycles each (firmware/lib/MiniMLLink/src/miniml_known_sequence.h).
 KNOWN_SEQUENCE = 16
+NOT_MEASURED = "cycles were not measured: one inference is longer than the counter reaches"
 
 
 @dataclass
@@ -62,6 +63,7 @@ def judge_cycles(
     if clock_hz is not None and clock_hz != board.clock_hz:
         result.notes.append(f"runs at {clock_hz:,} Hz, boards.ini says {board.clock_hz:,}")
     if not cycles.masked:
+        result.notes.append(NOT_MEASURED)
         return result
     if known_sequence is not None and known_sequence != KNOWN_SEQUENCE:
         result.notes.append(

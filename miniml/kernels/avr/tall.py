@@ -24,6 +24,7 @@ _SUM, _ZERO = (14, 15, 30), entry.ZERO
 _LOADED = (16, 17, 18)  # a sum, before it is requantized
 _TAIL, _TAIL_WEIGHTS, _TAIL_ZERO = (11, 12, 13, 14), (19, 20, 21, 22), 15
 _NEAR_ROWS = 36  # whose requantization is within reach of RCALL
+_STEPS = 128**3  # of looking for the order of rows
 _REACH = 3600  # bytes, of 4094, with room for the shared code itself
 
 
@@ -107,13 +108,17 @@ def _ordered(rows: list[Row]) -> list[Row]:
     weights = np.array([row.weights for row in rows])
     same = (weights[:, np.newaxis] == weights).sum(axis=2)
     best: tuple[int, list[int]] = (-1, [])
-    for start in range(len(rows)):
-        order, left, shared = [start], set(range(len(rows))) - {start}, 0
-        while left:
-            following = max(left, key=lambda row: (same[order[-1], row], -row))
-            shared += int(same[order[-1], following])
+    # Every row of up to 128 as the first one; of wide layers fewer, or it would take minutes.
+    for start in range(min(len(rows), max(1, _STEPS // len(rows) ** 2))):
+        order, shared = [start], 0
+        left = np.ones(len(rows), np.bool_)
+        left[start] = False
+        while len(order) < len(rows):
+            likeness = np.where(left, same[order[-1]], -1)
+            following = int(np.argmax(likeness))  # the lowest row on a tie
+            shared += int(likeness[following])
             order.append(following)
-            left.remove(following)
+            left[following] = False
         best = max(best, (shared, order))
     order = best[1]
     return [rows[position] for position in order]

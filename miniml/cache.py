@@ -6,11 +6,16 @@ import os
 import tempfile
 from pathlib import Path
 
+from miniml.errors import MiniMLError
+
 
 def cache_dir() -> Path:
     """`$XDG_CACHE_HOME/miniml`, else `~/.cache/miniml`, else a folder for this user in /tmp.
 
     The folder exists and can be written when this returns.
+
+    Raises:
+        MiniMLError: the folder in /tmp is another user's, who could put programs there.
     """
     candidates = []
     if base := os.environ.get("XDG_CACHE_HOME"):
@@ -27,4 +32,8 @@ def cache_dir() -> Path:
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     fallback = Path(tempfile.gettempdir()) / f"miniml-{user}"
     fallback.mkdir(mode=0o700, exist_ok=True)
+    if hasattr(os, "getuid") and fallback.lstat().st_uid != os.getuid():
+        raise MiniMLError(
+            f"{fallback}: it is another user's: set XDG_CACHE_HOME to a folder of yours"
+        )
     return fallback

@@ -112,7 +112,7 @@ def test_a_new_pico_is_flashed_and_comes_up_in_its_socket(
         look_before_flashing(place, job.board, RunOptions(tmp_path), job.log, job.cancel)
         flash(job)
         assert place.port() == "/dev/ttyACM7"
-    rom.join(5)
+    rom.join(60)
     assert any("nobody to ask" in line for line in job.log.tail())
     assert not any("1200 baud" in line for line in job.log.tail())
 
